@@ -1,0 +1,72 @@
+// Package secret holds the one type in which Headgate keeps passwords, tokens
+// and keys. It redacts itself in every usual way of formatting a value.
+package secret
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+)
+
+// Redacted is what a Value shows instead of its content.
+const Redacted = "[redacted]"
+
+// A Value is a secret text. The zero Value is empty. A Value formats, logs and
+// marshals as [Redacted] whatever its content; only Reveal gives it out.
+//
+// Copies share their content: Zero on one empties all. A Value is safe for
+// concurrent use except with Zero.
+type Value struct {
+	b *[]byte // behind two pointers: reflection-based printers show an address
+}
+
+// New returns a Value with the content of s. The string s itself can't be
+// cleared; callers that can should hold the secret in bytes and use FromBytes.
+func New(s string) Value { return FromBytes([]byte(s)) }
+
+// FromBytes returns a Value that owns b. The caller must not use b again.
+func FromBytes(b []byte) Value { return Value{b: &b} }
+
+// Reveal returns the content. The caller must not log or keep it.
+func (v Value) Reveal() string {
+	if v.b == nil {
+		return ""
+	}
+	return string(*v.b)
+}
+
+// IsEmpty reports whether there is no content.
+func (v Value) IsEmpty() bool { return v.b == nil || len(*v.b) == 0 }
+
+// Equal compares in time that depends on the lengths only.
+func (v Value) Equal(w Value) bool {
+	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(w.Reveal())) == 1
+}
+
+// Zero overwrites the content. Strings that Reveal returned before are copies,
+// which the garbage collector frees but does not clear.
+func (v Value) Zero() {
+	if v.b == nil {
+		return
+	}
+	clear(*v.b)
+	*v.b = (*v.b)[:0]
+}
+
+// String returns Redacted.
+func (v Value) String() string { return Redacted }
+
+// GoString returns Redacted.
+func (v Value) GoString() string { return Redacted }
+
+// Format writes Redacted for every verb.
+func (v Value) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(Redacted)) }
+
+// LogValue returns Redacted.
+func (v Value) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// MarshalText returns Redacted.
+func (v Value) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
+
+// MarshalJSON returns Redacted as a JSON string.
+func (v Value) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`), nil }
