@@ -1,0 +1,98 @@
+package mask
+
+import "fmt"
+
+// A Column describes one column of a result. The zero Column is untraceable and
+// is masked whole.
+type Column struct {
+	// Sources are all the columns that the values may come from.
+	Sources []Source
+	// Traced says that Sources is complete. A traced column without sources is a
+	// constant and passes. The values of any other column are redacted if there is
+	// any rule at all.
+	Traced bool
+	// Derived says that values may be computed from the sources rather than taken
+	// from them as they are. The part that a method leaves readable, and equality
+	// of pseudonyms, could then be steered by the query to tell the whole value,
+	// so every method but "null" becomes "redact".
+	Derived bool
+	// Type is the column's type; see TypeOID.
+	Type Type
+	// Format is the encoding of the column's values.
+	Format Format
+}
+
+// A Plan says what happens to each column of one result shape. It is immutable and
+// safe for concurrent use. A nil or zero Plan refuses every row that has columns.
+type Plan struct {
+	ops    []op
+	masked int
+}
+
+// An op is what happens to one column; with a nil method, nothing does.
+type op struct {
+	action
+	typ    Type
+	format Format
+}
+
+// Compile makes a plan. A column is masked if a rule matches any of its sources,
+// by the strictest method of all that match.
+func Compile(rules *Rules, columns []Column) (*Plan, error) {
+	if rules == nil {
+		return nil, ErrNoRules
+	}
+	p := &Plan{ops: make([]op, len(columns))}
+	for i := range columns {
+		c := &columns[i]
+		if c.Format > Binary {
+			return nil, fmt.Errorf("%w: column %d: unknown format", ErrMalformed, i)
+		}
+		p.ops[i] = op{action: rules.action(c), typ: c.Type, format: c.Format}
+		if p.ops[i].method != nil {
+			p.masked++
+		}
+	}
+	return p, nil
+}
+
+// action returns what has to happen to the values of c.
+func (r *Rules) action(c *Column) action {
+	var a action
+	if !c.Traced && len(r.rules) > 0 {
+		a = r.redact
+	}
+	for _, src := range c.Sources {
+		a = r.stricter(a, r.match(src))
+	}
+	switch {
+	case a.method == nil:
+		return a
+	case !c.Type.forgeable():
+		return r.null
+	case c.Derived && a.name != MethodNull:
+		return r.redact
+	default:
+		return a
+	}
+}
+
+// Empty reports whether the plan changes nothing, so that rows can pass unread.
+func (p *Plan) Empty() bool { return p != nil && p.masked == 0 }
+
+// Columns returns the number of columns that rows must have.
+func (p *Plan) Columns() int {
+	if p == nil {
+		return 0
+	}
+	return len(p.ops)
+}
+
+// Method returns the name of the method for a column: "" if its values pass, and
+// "null" for a column that the plan does not have.
+func (p *Plan) Method(column int) string {
+	if p == nil || column < 0 || column >= len(p.ops) {
+		return MethodNull
+	}
+	return p.ops[column].name
+}

@@ -1,0 +1,118 @@
+package mask
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// lengthSize is the size of the length before each field of a DataRow.
+const lengthSize = 4
+
+// Row appends the masked form of row to dst. Both are the body of a DataRow
+// message: the number of fields in 16 bits, then for each its length in 32 bits,
+// -1 for NULL, and its bytes (PostgreSQL manual, "Message Formats").
+//
+// A value that can't be masked becomes NULL. A row that is malformed, or has not
+// as many fields as the plan, is an error wrapping [ErrMalformed], and dst is
+// returned as it was: the caller must forward nothing.
+//
+// Row takes time linear in len(row), and once dst has room it does not allocate.
+// dst and row must not overlap; row is not kept. Messages are the caller's to
+// bound: the result is at most a constant per field, or the limit of its type,
+// longer than row.
+func (p *Plan) Row(dst, row []byte) ([]byte, error) {
+	if p == nil || len(row) < 2 || int(binary.BigEndian.Uint16(row)) != len(p.ops) {
+		return dst, fmt.Errorf("%w: row does not have %d fields", ErrMalformed, p.Columns())
+	}
+	out, pos, run := dst, 2, 0
+	for i := range p.ops {
+		end, null, ok := fieldEnd(row, pos)
+		if !ok {
+			return dst, fmt.Errorf("%w: field %d of a row", ErrMalformed, i)
+		}
+		if o := &p.ops[i]; o.method != nil && !null {
+			out = append(out, row[run:pos]...)
+			out = o.appendField(out, row[pos+lengthSize:end])
+			run = end
+		}
+		pos = end
+	}
+	if pos != len(row) {
+		return dst, fmt.Errorf("%w: bytes after a row's last field", ErrMalformed)
+	}
+	return append(out, row[run:]...), nil
+}
+
+// Value masks one value of a column, for protocols that don't send DataRow, as
+// COPY. It appends to dst; null says that the value must be NULL instead. The
+// value must not be NULL and in the column's format. A column that the plan does
+// not have makes any value NULL.
+func (p *Plan) Value(dst []byte, column int, value []byte) (out []byte, null bool) {
+	if p == nil || column < 0 || column >= len(p.ops) {
+		return dst, true
+	}
+	o := &p.ops[column]
+	if o.method == nil {
+		return append(dst, value...), false
+	}
+	out, err := o.mask(dst, value)
+	if err != nil {
+		return dst, true
+	}
+	return out, false
+}
+
+// fieldEnd returns where the field at pos ends and whether it is NULL.
+func fieldEnd(row []byte, pos int) (end int, null, ok bool) {
+	if len(row)-pos < lengthSize {
+		return 0, false, false
+	}
+	n := int32(binary.BigEndian.Uint32(row[pos:])) //nolint:gosec // signed on the wire
+	pos += lengthSize
+	switch {
+	case n == -1:
+		return pos, true, true
+	case n < 0 || int(n) > len(row)-pos:
+		return 0, false, false
+	default:
+		return pos + int(n), false, true
+	}
+}
+
+// appendField appends a masked field with its length.
+func (o *op) appendField(dst, value []byte) []byte {
+	start := len(dst)
+	out, err := o.mask(append(dst, 0, 0, 0, 0), value)
+	return endField(dst, out, start, err)
+}
+
+// endField fills in the length of the field that starts at start of out. If there
+// was an error it appends NULL to dst.
+func endField(dst, out []byte, start int, err error) []byte {
+	n := len(out) - start - lengthSize
+	if err != nil || n > math.MaxInt32 {
+		return append(dst, 0xff, 0xff, 0xff, 0xff)
+	}
+	binary.BigEndian.PutUint32(out[start:], uint32(n)) //nolint:gosec // checked above
+	return out
+}
+
+// mask appends the masked form of a value.
+func (o *op) mask(dst, value []byte) ([]byte, error) {
+	switch {
+	case !o.typ.Array:
+		return o.element(dst, value)
+	case o.name == MethodNull:
+		return dst, ErrNull
+	case o.format == Binary:
+		return o.appendArrayBinary(dst, value)
+	default:
+		return o.appendArrayText(dst, value)
+	}
+}
+
+// element appends the masked form of a scalar or of an array's element.
+func (o *op) element(dst, value []byte) ([]byte, error) {
+	return o.method.Mask(dst, Value{Bytes: value, Type: o.typ.elem(), Format: o.format, Keep: o.keep})
+}
