@@ -92,4 +92,13 @@ var (
 	ErrStalled = errors.New("record: storage stalled")
 	// ErrExists says that there is a log of that session id already.
 	ErrExists = errors.New("record: log exists")
+	// ErrSession says that a session id can't name a log; see CheckSession.
+	ErrSession = errors.New("record: session id not usable")
+	// ErrType says that an entry is of a type that callers may not write.
+	ErrType = errors.New("record: type not allowed")
+	// ErrTooLarge says that a payload is over MaxPayload.
+	ErrTooLarge = errors.New("record: entry too large")
+	// ErrUnsealed says that a log ends without a seal: its writer crashed, still
+	// runs, or the end was cut off.
+	ErrUnsealed = errors.New("record: log is not sealed")
 )

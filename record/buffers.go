@@ -1,0 +1,60 @@
+package record
+
+import "sync"
+
+// bufferClasses are the sizes of buffers that are kept for reuse, and how many of
+// each: an idle log holds none, a slow one the smallest.
+var bufferClasses = [...]struct{ size, keep int }{
+	{4 << 10, 64}, {16 << 10, 32}, {64 << 10, 16}, {256 << 10, 6}, {1 << 20, 2},
+}
+
+// buffers is a bounded free list.
+type buffers struct {
+	mu   sync.Mutex
+	free [len(bufferClasses)][][]byte
+}
+
+// grow returns b with room for n more bytes.
+func (p *buffers) grow(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	bigger := append(p.get(len(b)+n), b...)
+	p.put(b)
+	return bigger
+}
+
+func (p *buffers) get(n int) []byte {
+	for i, c := range bufferClasses {
+		if n <= c.size {
+			return p.take(i)
+		}
+	}
+	const step = 1 << 20
+	return make([]byte, 0, (n+step-1)/step*step)
+}
+
+func (p *buffers) take(class int) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.free[class]) - 1
+	if last < 0 {
+		return make([]byte, 0, bufferClasses[class].size)
+	}
+	b := p.free[class][last]
+	p.free[class] = p.free[class][:last]
+	return b[:0]
+}
+
+func (p *buffers) put(b []byte) {
+	for i, c := range bufferClasses {
+		if cap(b) != c.size {
+			continue
+		}
+		p.mu.Lock()
+		if len(p.free[i]) < c.keep {
+			p.free[i] = append(p.free[i], b)
+		}
+		p.mu.Unlock()
+	}
+}
