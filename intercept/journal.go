@@ -1,0 +1,238 @@
+package intercept
+
+import (
+	"encoding/json"
+	"strconv"
+	"sync"
+
+	"github.com/headgate/gateway/approve"
+	"github.com/headgate/gateway/policy"
+	"github.com/headgate/gateway/record"
+)
+
+// The payloads that a Guard writes to a session's record. Facts and decisions
+// repeat, so each pair is written once, as TypeFacts, and commands refer to it
+// by number: together they hold the policy's full input.
+
+// factsRecord is the payload of record.TypeFacts.
+type factsRecord struct {
+	Ref      int              `json:"ref"`
+	Facts    *policy.Facts    `json:"facts"`
+	Decision *policy.Decision `json:"decision"`
+}
+
+// factsIndex numbers the pairs of facts and decision that are in the record.
+type factsIndex struct {
+	mu   sync.Mutex
+	refs map[factsKey]int
+	next int
+}
+
+// maxFacts bounds the index; beyond it numbering goes on with an empty index.
+const maxFacts = 4096
+
+// factsKey tells pairs apart by the identity of their immutable parts. Holding
+// the pointers keeps them from being used again.
+type factsKey struct {
+	facts    *policy.Facts
+	masks    *policy.Mask
+	reasons  *policy.Reason
+	labels   int
+	outcome  policy.Outcome
+	revision string
+}
+
+func keyOf(f *policy.Facts, d policy.Decision) factsKey {
+	k := factsKey{facts: f, labels: len(d.Labels), outcome: d.Outcome, revision: d.Revision}
+	if len(d.Masks) > 0 {
+		k.masks = &d.Masks[0]
+	}
+	if len(d.Reasons) > 0 {
+		k.reasons = &d.Reasons[0]
+	}
+	return k
+}
+
+// ref returns the number of the pair, and whether it has just been given.
+func (x *factsIndex) ref(f *policy.Facts, d policy.Decision) (int, bool) {
+	key := keyOf(f, d)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if n, ok := x.refs[key]; ok {
+		return n, false
+	}
+	if x.refs == nil || len(x.refs) >= maxFacts {
+		x.refs = make(map[factsKey]int)
+	}
+	x.next++
+	x.refs[key] = x.next
+	return x.next, true
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// recordCommand puts the command and its verdict into the record. If it fails
+// the session ends.
+func (g *Guard) recordCommand(cmd *policy.Command, d policy.Decision, v Verdict) error {
+	ref, fresh := g.facts.ref(cmd.Facts, d)
+	if fresh {
+		payload, err := json.Marshal(factsRecord{Ref: ref, Facts: cmd.Facts, Decision: &d})
+		if err != nil {
+			return g.fail(err)
+		}
+		if err := g.append(record.TypeFacts, 0, payload); err != nil {
+			return err
+		}
+	}
+	pb := buffers.Get().(*[]byte)
+	defer buffers.Put(pb)
+	b, err := appendCommand((*pb)[:0], cmd, ref, v)
+	if err != nil {
+		return g.fail(err)
+	}
+	if cap(b) <= 64<<10 {
+		*pb = b[:0]
+	}
+	return g.append(record.TypeCommand, 0, b)
+}
+
+// appendCommand writes the payload of record.TypeCommand:
+//
+//	{"n":7,"ref":2,"action":"query","forward":true,"text":"…","params":[…],"refusal":{…}}
+func appendCommand(b []byte, cmd *policy.Command, ref int, v Verdict) ([]byte, error) {
+	b = append(b, `{"n":`...)
+	b = strconv.AppendUint(b, v.Sequence, 10)
+	b = append(b, `,"ref":`...)
+	b = strconv.AppendInt(b, int64(ref), 10)
+	b = append(b, `,"action":`...)
+	b = appendJSONString(b, cmd.Action)
+	b = append(b, `,"forward":`...)
+	b = strconv.AppendBool(b, v.Forward)
+	b = append(b, `,"text":`...)
+	b = appendJSONString(b, cmd.Text)
+	if len(cmd.Params) > 0 {
+		params, err := json.Marshal(cmd.Params)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, `,"params":`...), params...)
+	}
+	if !v.Forward {
+		b = append(append(b, `,"refusal":`...), v.Refused().JSON()...)
+	}
+	return append(b, '}'), nil
+}
+
+// Refuse records a command that the interceptor itself refuses, without asking
+// the policy, as what it can't parse or doesn't carry. The returned Verdict
+// refuses.
+func (g *Guard) Refuse(cmd *policy.Command, r *Refusal) Verdict {
+	return g.settle(g.cfg.Now(), cmd, policy.Decision{}, r)
+}
+
+// Withhold takes back a Verdict that forwards, before anything was sent, because
+// the interceptor can't apply its masks. The returned Verdict refuses.
+func (g *Guard) Withhold(v Verdict, r *Refusal) Verdict {
+	g.counters.denied.Add(1)
+	if err := g.Result(v, Outcome{Status: "withheld", Failure: r.Code}); err != nil {
+		r = &Refusal{Code: CodeRecorder, Reason: "the session's record could not be kept"}
+	}
+	return Verdict{Refusal: r, Revision: v.Revision, Sequence: v.Sequence}
+}
+
+// An Outcome is how a forwarded command ended.
+type Outcome struct {
+	// Status is the protocol's own word, as "SELECT 3" or "exit 0".
+	Status string
+	// Failure is the protocol's code of an error, as an SQLSTATE; "" for none.
+	Failure string
+	Rows    int64
+	// Bytes is how much was released to the client.
+	Bytes int64
+}
+
+// Result records how the command of a verdict ended and counts it. An error
+// means that the record can't be kept and the session ends.
+func (g *Guard) Result(v Verdict, o Outcome) error {
+	g.counters.rows.Add(o.Rows)
+	g.counters.bytes.Add(o.Bytes)
+	var scratch [256]byte
+	b := append(scratch[:0], `{"n":`...)
+	b = strconv.AppendUint(b, v.Sequence, 10)
+	b = append(b, `,"status":`...)
+	b = appendJSONString(b, o.Status)
+	if o.Failure != "" {
+		b = append(b, `,"failure":`...)
+		b = appendJSONString(b, o.Failure)
+	}
+	b = append(b, `,"rows":`...)
+	b = strconv.AppendInt(b, o.Rows, 10)
+	b = append(b, `,"bytes":`...)
+	b = strconv.AppendInt(b, o.Bytes, 10)
+	return g.append(record.TypeResult, 0, append(b, '}'))
+}
+
+// Output records bytes that are about to be released to the client, masked. It
+// must return nil before they are. stream tells the protocol's streams apart.
+func (g *Guard) Output(stream uint8, p []byte) error {
+	return g.append(record.TypeOutput, stream, p)
+}
+
+// Input records bytes from the client that are not commands, before they are
+// forwarded.
+func (g *Guard) Input(stream uint8, p []byte) error {
+	return g.append(record.TypeInput, stream, p)
+}
+
+// Note records anything else worth knowing, under a stable name. It must hold no
+// secret.
+func (g *Guard) Note(name string, detail map[string]string) error {
+	payload, err := json.Marshal(struct {
+		Event  string            `json:"event"`
+		Detail map[string]string `json:"detail,omitempty"`
+	}{name, detail})
+	if err != nil {
+		return g.fail(err)
+	}
+	return g.append(record.TypeEvent, 0, payload)
+}
+
+func (g *Guard) noteApproval(what, digest string, grant approve.Grant) error {
+	payload, err := json.Marshal(struct {
+		Approval string         `json:"approval"`
+		Digest   string         `json:"digest"`
+		ID       string         `json:"id,omitempty"`
+		Approver []policy.Actor `json:"approver,omitempty"`
+		Reason   string         `json:"reason,omitempty"`
+		Scope    *approve.Scope `json:"scope,omitempty"`
+	}{what, digest, grant.ID, approverOf(grant), grant.Reason, scopeOf(grant)})
+	if err != nil {
+		return g.fail(err)
+	}
+	return g.append(record.TypeApproval, 0, payload)
+}
+
+func approverOf(g approve.Grant) []policy.Actor {
+	if g.Approver.Subject == "" {
+		return nil
+	}
+	return g.Approver.Principals()
+}
+
+func scopeOf(g approve.Grant) *approve.Scope {
+	if g.ID == "" {
+		return nil
+	}
+	return &g.Scope
+}
+
+// append keeps an entry or ends the session.
+func (g *Guard) append(t record.Type, stream uint8, payload []byte) error {
+	if g.log == nil {
+		return ErrOutOfOrder
+	}
+	if err := g.log.Append(record.Entry{Type: t, Stream: stream, Payload: payload}); err != nil {
+		return g.fail(err)
+	}
+	return nil
+}

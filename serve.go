@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/policy"
+	"github.com/headgate/gateway/policy/identity"
+)
+
+// accept serves a route's listener until ctx is done.
+func (g *Gateway) accept(ctx context.Context, r *Route) error {
+	stop := context.AfterFunc(ctx, func() { _ = r.Listener.Close() }) // unblocks Accept
+	defer stop()
+	for {
+		conn, err := r.Listener.Accept()
+		if ctx.Err() != nil {
+			if conn != nil {
+				_ = conn.Close()
+			}
+			return nil
+		}
+		if isTemporary(err) {
+			g.watch.logger.Warn("accept failed, trying again", "route", r.Name, "error", err)
+			if !pause(ctx, acceptPause) {
+				return nil
+			}
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("gateway: route %q: %w", r.Name, err)
+		}
+		g.serveAccepted(r, conn)
+	}
+}
+
+// acceptPause is how long a listener rests after running out of descriptors.
+const acceptPause = 50 * time.Millisecond
+
+// pause waits and reports whether it was not interrupted.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// isTemporary reports whether Accept may succeed later: a client that left too
+// early, or no descriptor to be had.
+func isTemporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
+}
+
+func (g *Gateway) serveAccepted(r *Route, conn net.Conn) {
+	go func() {
+		if err := g.serve(g.ctx, r, conn, nil); err != nil {
+			g.watch.logger.Info("connection ended", "route", r.Name, "client", conn.RemoteAddr().String(), "error", err)
+		}
+	}()
+}
+
+// serve carries one connection. proof is set for connections from in process.
+func (g *Gateway) serve(ctx context.Context, r *Route, conn net.Conn, proof *identity.Proof) (err error) {
+	release, err := g.admit()
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	defer release.done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(g.ctx, func() { cancel(context.Cause(g.ctx)) })
+	defer stop()
+	s := &session{gateway: g, admission: release}
+	guard, err := intercept.NewGuard(ctx, intercept.GuardConfig{
+		Session:  newSessionID(),
+		Client:   clientAddress(conn, proof),
+		Target:   policy.Target{Name: r.Name, Protocol: r.Interceptor.Protocol(), Labels: r.Labels},
+		Identity: g.cfg.Identity, Policy: g.cfg.Policy, Recorder: g.cfg.Recorder, Approver: g.cfg.Approver,
+		Source: r.Credentials, Proof: proof, DecisionTimeout: g.cfg.DecisionTimeout,
+		Observer: s, Now: g.cfg.Now,
+	})
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	s.guard = guard
+	defer func() { err = errors.Join(err, s.close(ctx, err)) }()
+	return s.intercept(ctx, r.Interceptor, conn)
+}
+
+// intercept runs the interceptor and turns a panic into an error: one session
+// must not take the host program down.
+func (s *session) intercept(ctx context.Context, i intercept.Interceptor, conn net.Conn) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.guard.End(errPanic)
+			err = errors.Join(fmt.Errorf("%w: %v", errPanic, r), conn.Close())
+		}
+	}()
+	return i.Intercept(ctx, conn, s.guard)
+}
+
+var errPanic = errors.New("gateway: interceptor panicked")
+
+// closeTimeout bounds giving the credential back when a session ends.
+const closeTimeout = 10 * time.Second
+
+// close seals the session.
+func (s *session) close(ctx context.Context, cause error) error {
+	reason := "closed"
+	if ended := context.Cause(s.guard.Context()); ended != nil {
+		reason = ended.Error()
+	} else if cause != nil {
+		reason = "failed"
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	err := s.guard.Close(ctx, reason)
+	s.gateway.forget(s)
+	return err
+}
+
+func clientAddress(conn net.Conn, proof *identity.Proof) string {
+	if proof != nil {
+		return ""
+	}
+	return conn.RemoteAddr().String()
+}
+
+// newSessionID returns 128 random bits, in letters and digits that are safe in
+// file names of any kind.
+func newSessionID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
+}
+
+// admission is a connection's place among those that are served.
+type admission struct {
+	gateway *Gateway
+	proven  bool
+}
+
+// admit takes a place, or fails if there is none.
+func (g *Gateway) admit() (*admission, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, ErrClosed
+	}
+	if g.open >= g.cfg.MaxConnections || g.unproven >= g.cfg.MaxUnauthenticated {
+		return nil, ErrBusy
+	}
+	g.open++
+	g.unproven++
+	g.serving.Add(1)
+	return &admission{gateway: g}, nil
+}
+
+// prove says that the connection knows who it is.
+func (a *admission) prove() {
+	a.gateway.mu.Lock()
+	defer a.gateway.mu.Unlock()
+	if !a.proven {
+		a.proven = true
+		a.gateway.unproven--
+	}
+}
+
+func (a *admission) done() {
+	a.prove()
+	a.gateway.mu.Lock()
+	a.gateway.open--
+	a.gateway.mu.Unlock()
+	a.gateway.serving.Done()
+}
