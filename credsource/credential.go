@@ -1,8 +1,11 @@
 package credsource
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -17,14 +20,17 @@ import (
 //   - private key: PrivateKey, PEM or OpenSSH, with Username where needed
 //   - TLS client certificate: Certificate
 //
-// Its secrets redact themselves when formatted; Certificate's private key is an
-// opaque crypto.Signer. Treat a Credential as read-only: sources share them.
+// Its secrets redact themselves when formatted, logged or marshalled. Sources
+// should pass Certificate through [OpaqueKey], so that the certificate formatted
+// by itself shows no private key either. Treat a Credential as read-only: its
+// secrets and its certificate are shared with other leases. It must not be
+// copied.
 type Credential struct {
 	Username    string
 	Password    secret.Value
 	Token       secret.Value
 	PrivateKey  secret.Value
-	Certificate *tls.Certificate `json:"-"`
+	Certificate *tls.Certificate `json:"-" xml:"-" yaml:"-"`
 	// Expires is when the credential ends; zero means that it does not.
 	Expires time.Time
 	// Version tells two credentials of the same source apart without showing
@@ -84,3 +90,41 @@ func (c *Credential) String() string {
 
 // GoString is String: %#v must not walk into the certificate's key.
 func (c *Credential) GoString() string { return c.String() }
+
+// LogValue holds the user, the expiry and the version.
+func (c *Credential) LogValue() slog.Value {
+	if c == nil {
+		return slog.StringValue(c.String())
+	}
+	return slog.GroupValue(slog.String("username", c.Username), slog.Time("expires", c.Expires), slog.String("version", c.Version))
+}
+
+// MarshalJSON writes the user, the expiry and the version. There is no way back
+// from JSON to a Credential.
+func (c *Credential) MarshalJSON() ([]byte, error) {
+	if c == nil {
+		return []byte("null"), nil
+	}
+	return json.Marshal(struct {
+		Username string    `json:"username,omitempty"`
+		Expires  time.Time `json:"expires,omitzero"`
+		Version  string    `json:"version,omitempty"`
+	}{c.Username, c.Expires, c.Version})
+}
+
+// sameSecrets reports whether an upstream could tell c and d apart. Two nil
+// credentials are not the same.
+func sameSecrets(c, d *Credential) bool {
+	if c == nil || d == nil {
+		return false
+	}
+	return c.Username == d.Username && c.Password.Equal(d.Password) && c.Token.Equal(d.Token) &&
+		c.PrivateKey.Equal(d.PrivateKey) && bytes.Equal(leaf(c.Certificate), leaf(d.Certificate))
+}
+
+func leaf(cert *tls.Certificate) []byte {
+	if cert == nil || len(cert.Certificate) == 0 {
+		return nil
+	}
+	return cert.Certificate[0]
+}

@@ -61,6 +61,12 @@ var (
 	ErrNoSource = errors.New("credsource: no source")
 	// ErrUnavailable marks an error that may pass: the source is down or slow.
 	ErrUnavailable = errors.New("credsource: source unavailable")
-	// ErrNotFound says that the source has no credential for the request.
+	// ErrNotFound says that the source has no credential for the request. It is
+	// an answer, not a failure: a cache must not go on serving what it holds.
 	ErrNotFound = errors.New("credsource: no such credential")
+	// ErrUnchanged says that the source still has the very credential that the
+	// upstream refused. It comes with ErrUnavailable.
+	ErrUnchanged = errors.New("credsource: source still has the refused credential")
+	// ErrClosed is returned by a source after its Close.
+	ErrClosed = errors.New("credsource: source is closed")
 )
