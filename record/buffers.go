@@ -2,10 +2,14 @@ package record
 
 import "sync"
 
-// bufferClasses are the sizes of buffers that are kept for reuse, and how many of
-// each: an idle log holds none, a slow one the smallest.
+// chunkSize is the size up to which a buffer grows; what a log has queued beyond
+// it is in further buffers.
+const chunkSize = 256 << 10
+
+// bufferClasses are the sizes of buffers and how many of each are kept for reuse:
+// an idle log holds none, a slow one the smallest, the largest takes any record.
 var bufferClasses = [...]struct{ size, keep int }{
-	{4 << 10, 64}, {16 << 10, 32}, {64 << 10, 16}, {256 << 10, 6}, {1 << 20, 2},
+	{4 << 10, 64}, {16 << 10, 32}, {64 << 10, 16}, {chunkSize, 16}, {MaxPayload + chunkSize, 1},
 }
 
 // buffers is a bounded free list.
@@ -30,8 +34,7 @@ func (p *buffers) get(n int) []byte {
 			return p.take(i)
 		}
 	}
-	const step = 1 << 20
-	return make([]byte, 0, (n+step-1)/step*step)
+	return make([]byte, 0, n)
 }
 
 func (p *buffers) take(class int) []byte {

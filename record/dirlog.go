@@ -29,8 +29,10 @@ type dirLog struct {
 	mu       sync.Mutex
 	enc      encoder
 	buf      []byte        // accepted, not yet taken
-	bufAt    time.Duration // when the oldest entry in buf was accepted
-	taken    []byte        // taken by the flusher, not yet written
+	full     [][]byte      // as buf, and older
+	bufAt    time.Duration // when the oldest entry in full and buf was accepted
+	lastSize int           // of the buffer last taken: the next one starts as large
+	taken    [][]byte      // taken by the flusher, not yet written
 	takenAt  time.Duration // when the oldest entry in taken was accepted
 	signedAt time.Duration // when the last checkpoint was written
 	end      int64
@@ -92,7 +94,7 @@ func (l *dirLog) append(e *Entry) error {
 	if l.dir.cfg.Mode == Durable {
 		return l.awaitSync()
 	}
-	if len(l.buf) >= l.dir.cfg.FlushBytes || l.reserved-l.end-tailSpace < l.headroom/2 {
+	if l.queued() >= l.dir.cfg.FlushBytes || l.reserved-l.end-tailSpace < l.headroom/2 {
 		l.rush()
 	}
 	return nil
@@ -152,10 +154,16 @@ func (l *dirLog) putLoss(at stamp) {
 
 // room prepares buf for n more bytes.
 func (l *dirLog) room(n int, at stamp) {
-	if len(l.buf) == 0 {
+	switch {
+	case len(l.buf) == 0:
 		l.bufAt = time.Duration(at.mono)
+		l.buf = l.dir.buffers.get(max(n, l.lastSize))
+	case len(l.buf)+n > chunkSize:
+		l.full = append(l.full, l.buf)
+		l.buf = l.dir.buffers.get(max(n, chunkSize))
+	default:
+		l.buf = l.dir.buffers.grow(l.buf, n)
 	}
-	l.buf = l.dir.buffers.grow(l.buf, n)
 	l.activate()
 }
 
@@ -166,6 +174,9 @@ func (l *dirLog) activate() {
 		l.dir.flusher.activate(l)
 	}
 }
+
+// queued is how much the flusher can take at least.
+func (l *dirLog) queued() int { return len(l.full)*chunkSize/2 + len(l.buf) }
 
 // rush calls the flusher now.
 func (l *dirLog) rush() {

@@ -2,12 +2,13 @@ package record
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // A job is what the flusher does for one log outside of the log's lock.
 type job struct {
-	data      []byte
+	data      [][]byte
 	at        int64
 	from, to  int64 // space to reserve, none if equal
 	size      int64 // the final size of a closing log, 0 before that
@@ -27,7 +28,7 @@ func (l *dirLog) take(due bool) *job {
 	}
 	l.putOwn(due)
 	if len(l.taken) == 0 {
-		l.taken, l.takenAt, l.buf = l.buf, l.bufAt, nil
+		l.takeQueue()
 	}
 	j := &job{at: l.written}
 	if l.err == nil || l.closing || l.dir.cfg.Mode == BestEffort {
@@ -39,6 +40,16 @@ func (l *dirLog) take(due bool) *job {
 	}
 	j.from, j.to = l.reserved, max(l.reserved, l.reservation())
 	return j
+}
+
+func (l *dirLog) takeQueue() {
+	l.taken, l.full = l.full, l.taken[:0]
+	l.takenAt = l.bufAt
+	if len(l.buf) > 0 {
+		l.lastSize = min(len(l.buf), chunkSize)
+		l.taken = append(l.taken, l.buf)
+		l.buf = nil
+	}
 }
 
 // putOwn writes the log's own records: a loss once it can, a checkpoint when its
@@ -74,12 +85,21 @@ func (j *job) run(f file) {
 			return
 		}
 	}
-	if len(j.data) > 0 {
-		j.wrote, j.writeErr = f.WriteAt(j.data, j.at)
-	}
+	j.write(f)
 	if j.to > j.from && j.writeErr == nil {
 		j.reservErr = f.Reserve(j.from, j.to)
 		j.reserved = j.reservErr == nil
+	}
+}
+
+func (j *job) write(f file) {
+	for _, b := range j.data {
+		n, err := f.WriteAt(b, j.at+int64(j.wrote))
+		j.wrote += n
+		if err != nil {
+			j.writeErr = err
+			return
+		}
 	}
 }
 
@@ -106,11 +126,14 @@ func (l *dirLog) stored(j *job) bool {
 
 func (l *dirLog) advance(j *job) {
 	l.written += int64(j.wrote)
-	if len(j.data) > 0 && j.wrote == len(j.data) {
-		l.dir.buffers.put(j.data)
-		l.taken = nil
-	} else if j.wrote > 0 {
-		l.taken = l.taken[j.wrote:]
+	whole, left := 0, j.wrote
+	for ; whole < len(l.taken) && left >= len(l.taken[whole]); whole++ {
+		left -= len(l.taken[whole])
+		l.dir.buffers.put(l.taken[whole])
+	}
+	l.taken = slices.Delete(l.taken, 0, whole)
+	if left > 0 {
+		l.taken[0] = l.taken[0][left:]
 	}
 	if j.reserved {
 		l.reserved, l.want = j.to, 0
@@ -145,7 +168,7 @@ const (
 func (l *dirLog) rest() restState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	again := len(l.buf) > 0 || len(l.taken) > 0 || l.losing || l.loss.Entries > 0
+	again := len(l.buf) > 0 || len(l.full) > 0 || len(l.taken) > 0 || l.losing || l.loss.Entries > 0
 	if again && !l.finished && (l.err == nil || l.dir.cfg.Mode == BestEffort) {
 		return restNot
 	}

@@ -137,6 +137,6 @@ func (l *dirLog) complete(err error) {
 	}
 	l.enc.chain.erase()
 	l.done = true
-	l.taken, l.buf = nil, nil
+	l.taken, l.full, l.buf = nil, nil, nil
 	l.dir.forget(l)
 }
