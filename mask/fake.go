@@ -23,19 +23,19 @@ func (m fakeMethod) Mask(dst []byte, v Value) ([]byte, error) {
 	return m.mask(dst, v, labelFake, appendFake)
 }
 
-func appendFake(dst []byte, v Value, canon []byte, s *seed) ([]byte, error) {
+func appendFake(dst []byte, v Value, canon []byte, d *digester) ([]byte, error) {
 	switch {
 	case v.Type.Kind.isNumber():
-		return appendAmount(dst, v, fakeNumber(v.Type, canon, s)), nil
+		return appendAmount(dst, v, fakeNumber(v.Type, canon, &d.seed)), nil
 	case !v.Type.Kind.isText():
-		return appendForged(dst, v, canon, s)
+		return appendForged(dst, v, canon, &d.seed)
 	}
-	chars := rand.NewChaCha8(*s)
+	d.chars.Seed(d.seed)
 	start := len(dst)
 	if _, _, ok := cutEmail(canon); ok && fakeLocal+len(fakeDomain) <= v.Type.room() {
-		return append(appendLetters(dst, chars, fakeLocal), fakeDomain...), nil
+		return append(appendLetters(dst, &d.chars, fakeLocal), fakeDomain...), nil
 	}
-	dst, changed := appendShape(dst, canon, min(fakeRunes, v.Type.room()), chars)
+	dst, changed := appendShape(dst, canon, min(fakeRunes, v.Type.room()), &d.chars)
 	if changed == 0 || bytes.Equal(dst[start:], canon) {
 		return Redact(dst[:start], v)
 	}
@@ -80,8 +80,8 @@ func fakeRune(r rune, chars *rand.ChaCha8) byte {
 		return pick(chars, 'A', 26)
 	case unicode.IsLetter(r):
 		return pick(chars, 'a', 26)
-	case r < 0x80 && strings.IndexByte(" -_.,:/@+()'", byte(r)) >= 0:
-		return byte(r)
+	case strings.ContainsRune(" -_.,:/@+()'", r):
+		return byte(r) //nolint:gosec // one of the above
 	default:
 		return '*'
 	}

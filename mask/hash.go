@@ -22,7 +22,8 @@ func (m hashMethod) Mask(dst []byte, v Value) ([]byte, error) {
 	return m.mask(dst, v, labelHash, appendHash)
 }
 
-func appendHash(dst []byte, v Value, canon []byte, s *seed) ([]byte, error) {
+func appendHash(dst []byte, v Value, canon []byte, d *digester) ([]byte, error) {
+	s := &d.seed
 	if v.Type.Kind.isNumber() {
 		n := s.number() % (greatest(v.Type) + 1)
 		return appendAmount(dst, v, n), nil

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"math/rand/v2"
 	"slices"
 	"sync"
 
@@ -38,9 +39,10 @@ func newKeyed(key secret.Value) *keyed {
 // digester is the state of one computation, reused because a new HMAC allocates.
 type digester struct {
 	mac     hash.Hash
-	sum     []byte
+	seed    seed
 	label   [2]byte
 	scratch []byte
+	chars   rand.ChaCha8
 }
 
 // maxScratch bounds the memory that a pooled digester keeps.
@@ -53,8 +55,9 @@ func (d *digester) room(n int) []byte {
 	return d.scratch
 }
 
-// A forger writes a forged value from the canonical form of v and its seed.
-type forger func(dst []byte, v Value, canon []byte, s *seed) ([]byte, error)
+// A forger writes a forged value from the canonical form of v and its seed, which
+// d holds.
+type forger func(dst []byte, v Value, canon []byte, d *digester) ([]byte, error)
 
 // mask computes the seed of v for the method of that label and has forge write
 // the value. A value without canonical form is redacted.
@@ -69,6 +72,6 @@ func (k *keyed) mask(dst []byte, v Value, label byte, forge forger) ([]byte, err
 	d.mac.Reset()
 	d.mac.Write(d.label[:])
 	d.mac.Write(canon)
-	d.sum = d.mac.Sum(d.sum[:0])
-	return forge(dst, v, canon, (*seed)(d.sum))
+	d.mac.Sum(d.seed[:0])
+	return forge(dst, v, canon, d)
 }

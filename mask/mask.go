@@ -96,6 +96,9 @@ var (
 	ErrMalformed = errors.New("mask: malformed")
 	// ErrUnknownMethod says that a rule names a method that the Set does not have.
 	ErrUnknownMethod = errors.New("mask: unknown method")
+	// ErrInvalidRule says that a rule lacks a table or column, or keeps less than
+	// nothing.
+	ErrInvalidRule = errors.New("mask: invalid rule")
 	// ErrNoKey says that a rule needs a key and the Set has none.
 	ErrNoKey = errors.New("mask: method needs a key")
 	// ErrNoRules is returned where rules are needed and none are set.

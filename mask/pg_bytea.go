@@ -39,7 +39,7 @@ func appendUnescaped(dst, b []byte) ([]byte, error) {
 			dst = append(dst, '\\')
 			i++
 		case i+3 < len(b) && isOctal(b[i+1:i+4]):
-			dst = append(dst, (b[i+1]-'0')<<6|(b[i+2]-'0')<<3|b[i+3]-'0')
+			dst = append(dst, (b[i+1]-'0')<<6|(b[i+2]-'0')<<3|(b[i+3]-'0'))
 			i += 3
 		default:
 			return nil, ErrMalformed

@@ -36,22 +36,23 @@ func parseInet(dst, b []byte) ([]byte, error) {
 		return nil, ErrMalformed
 	}
 	host, mask, hasMask := bytes.Cut(b, []byte{'/'})
-	addr, err := netip.ParseAddr(string(host))
-	if err != nil || addr.Zone() != "" {
-		return nil, ErrMalformed
+	family, size, parse := byte(inetV4), 4, appendIPv4
+	if bytes.IndexByte(host, ':') >= 0 {
+		family, size, parse = inetV6, 16, appendIPv6
 	}
-	bits := addr.BitLen()
+	bits := int64(8 * size)
 	if hasMask {
-		if bits, err = strconv.Atoi(string(mask)); err != nil || bits < 0 || bits > addr.BitLen() {
+		n, ok := number(mask)
+		if !ok || n > bits {
 			return nil, ErrMalformed
 		}
+		bits = n
 	}
-	if addr.Is4() {
-		a := addr.As4()
-		return append(append(dst, inetV4, byte(bits)), a[:]...), nil
+	dst, ok := parse(append(dst, family, byte(bits)), host)
+	if !ok {
+		return nil, ErrMalformed
 	}
-	a := addr.As16()
-	return append(append(dst, inetV6, byte(bits)), a[:]...), nil
+	return dst, nil
 }
 
 // appendInet makes a host address of a private network (RFC 1918, RFC 4193) of
@@ -84,46 +85,4 @@ func appendAddr(dst []byte, k Kind, f Format, addr netip.Addr) []byte {
 	}
 	a := addr.As16()
 	return append(append(dst, inetV6, 128, cidr, 16), a[:]...)
-}
-
-// canonicalMAC returns the bytes of a macaddr or macaddr8.
-func canonicalMAC(dst, b []byte, bin bool, size int) ([]byte, error) {
-	if bin {
-		if len(b) != size {
-			return nil, ErrMalformed
-		}
-		return append(dst, b...), nil
-	}
-	if len(b) != 3*size-1 {
-		return nil, ErrMalformed
-	}
-	for i := range size {
-		if i > 0 && b[3*i-1] != ':' {
-			return nil, ErrMalformed
-		}
-		var err error
-		if dst, err = appendUnhex(dst, b[3*i:3*i+2]); err != nil {
-			return nil, err
-		}
-	}
-	return dst, nil
-}
-
-// appendMAC makes a locally administered unicast address.
-func appendMAC(dst []byte, f Format, seed *seed, size int) []byte {
-	const digits = "0123456789abcdef"
-	for i, c := range seed[:size] {
-		if i == 0 {
-			c = c&^1 | 2
-		}
-		if f == Binary {
-			dst = append(dst, c)
-			continue
-		}
-		if i > 0 {
-			dst = append(dst, ':')
-		}
-		dst = append(dst, digits[c>>4], digits[c&15])
-	}
-	return dst
 }

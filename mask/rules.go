@@ -45,10 +45,10 @@ func (s *Set) Rules(masks []policy.Mask) (*Rules, error) {
 	for _, m := range masks {
 		method, err := s.Method(m.Method)
 		if err != nil {
-			return nil, fmt.Errorf("mask: table %q, column %q: %w", m.Table, m.Column, err)
+			return nil, fmt.Errorf("table %q, column %q: %w", m.Table, m.Column, err)
 		}
 		if m.Table == "" || m.Column == "" || m.Keep < 0 {
-			return nil, fmt.Errorf("mask: table %q, column %q, keep %d: invalid", m.Table, m.Column, m.Keep)
+			return nil, fmt.Errorf("%w: table %q, column %q, keep %d", ErrInvalidRule, m.Table, m.Column, m.Keep)
 		}
 		schema, table := splitTable(m.Table)
 		r.rules = append(r.rules, rule{schema, table, m.Table, m.Column, action{m.Method, method, m.Keep}})
