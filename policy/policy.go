@@ -41,6 +41,9 @@ func (f EvaluatorFunc) Evaluate(ctx context.Context, in *Input) (Decision, error
 // ErrNoEvaluator is returned where a policy would be needed and none is set.
 var ErrNoEvaluator = errors.New("policy: no evaluator")
 
+// ErrNoInput is returned by evaluators that were asked about a nil Input.
+var ErrNoInput = errors.New("policy: no input")
+
 // A Revisioner is an Evaluator whose policy can change while it is in use.
 // Revision returns an opaque string that differs whenever decisions may differ.
 // It must be cheap: it is called for every command.
