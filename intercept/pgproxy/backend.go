@@ -1,0 +1,233 @@
+package pgproxy
+
+import (
+	"fmt"
+
+	"github.com/headgate/gateway/intercept"
+)
+
+// minPartial is the body length from which a row that needs no change is passed
+// on before all of it is there.
+const minPartial = 16 << 10
+
+// outgoing is what one call of fromServer releases: runs of the input that go
+// through unchanged, and what was put in place of the rest.
+type outgoing struct {
+	in       []byte
+	from, at int // in[from:at] goes through unchanged and has not been copied
+	end      int // where the message being looked at ends
+	out      []byte
+}
+
+// change says that the message being looked at does not go through: what is
+// before it is kept, and the caller may append to o.out in its place.
+func (o *outgoing) change() {
+	o.out = append(o.out, o.in[o.from:o.at]...)
+	o.from = o.end
+}
+
+// bytes returns all that is to be released.
+func (o *outgoing) bytes() []byte {
+	if len(o.out) == 0 {
+		return o.in[o.from:o.at]
+	}
+	o.out = append(o.out, o.in[o.from:o.at]...)
+	return o.out
+}
+
+// fromServer consumes whole messages of in, and of rows that pass unchanged also
+// the beginning, and returns what to release. That is in the record when
+// fromServer returns; it aliases in or a buffer of s and is good until the next
+// call. If nothing was consumed the caller must read more.
+func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
+	if s.ended != nil {
+		return 0, nil, s.ended
+	}
+	o := &s.outgoing
+	*o = outgoing{in: in, at: min(s.passing, len(in)), out: o.out[:0]}
+	s.passing -= o.at
+	for s.passing == 0 && len(in)-o.at >= headerSize {
+		n, err := bodyLength(in[o.at:])
+		if err != nil {
+			return 0, nil, s.fail(err)
+		}
+		o.end = o.at + headerSize + n
+		if o.end > len(in) {
+			if err := s.partial(in[o.at], n); err != nil {
+				return 0, nil, s.fail(err)
+			}
+			break
+		}
+		if err := s.serverMessage(in[o.at], in[o.at+headerSize:o.end]); err != nil {
+			return 0, nil, s.fail(err)
+		}
+		o.at = o.end
+	}
+	if s.passing == 0 && len(s.notices) > 0 {
+		o.end = o.at
+		o.change()
+		o.out = append(o.out, s.notices...)
+		s.notices = s.notices[:0]
+	}
+	release = o.bytes()
+	return o.at, release, s.record(release)
+}
+
+// partial looks at a message whose end has not come yet.
+func (s *session) partial(typ byte, n int) error {
+	if typ == msgDataRow && n >= minPartial && s.rowsPass() {
+		s.countRow(n)
+		s.passing = s.outgoing.end - len(s.outgoing.in)
+		s.outgoing.at = len(s.outgoing.in)
+		return nil
+	}
+	if n > s.proxy.cfg.MaxMessageBytes {
+		return fmt.Errorf("pgproxy: a message of %d bytes from the server is too long to judge", n)
+	}
+	return nil
+}
+
+// record puts what is about to be released into the record, and behind it how
+// commands ended.
+func (s *session) record(release []byte) error {
+	if len(release) > 0 {
+		if err := s.guard.Output(0, release); err != nil {
+			return s.fail(err)
+		}
+	}
+	for _, f := range s.results {
+		if err := s.guard.Result(f.verdict, f.outcome); err != nil {
+			return s.fail(err)
+		}
+	}
+	s.results = s.results[:0]
+	return nil
+}
+
+// serverMessage looks at one whole message. It leaves it to go through, or calls
+// s.outgoing.change.
+func (s *session) serverMessage(typ byte, body []byte) error {
+	if typ == msgDataRow {
+		return s.dataRow(body)
+	}
+	e := s.queue.front()
+	switch typ {
+	case msgError:
+		return s.serverError(e, body)
+	case msgNotice:
+		return s.notice(e, body)
+	case msgParameterStatus:
+		return s.parameterStatus(body)
+	case msgNotification:
+		return s.notification(body)
+	}
+	if e == nil {
+		return unexpected(typ)
+	}
+	if e.refusal != nil && typ != msgReadyForQuery {
+		return fmt.Errorf("%w: the server answered a refused command with %q", errMalformed, typ)
+	}
+	if e.hidden {
+		return s.hiddenAnswer(e, typ, body)
+	}
+	return s.answer(e, typ, body)
+}
+
+// answer looks at what can only be the answer to the head of the queue.
+func (s *session) answer(e *entry, typ byte, body []byte) error {
+	switch {
+	case typ == msgReadyForQuery && (e.kind == msgQuery || e.kind == msgSync):
+		return s.ready(e, body)
+	case typ == msgParseComplete && e.kind == msgParse:
+		e.statement.confirmed = true
+		s.done()
+	case typ == msgBindComplete && e.kind == msgBind:
+		e.portal.confirmed = true
+		s.done()
+	case typ == msgCloseComplete && e.kind == msgClose:
+		s.done()
+	case typ == msgParameterDesc && e.kind == msgDescribe && e.statement != nil:
+	case typ == msgNoData && e.kind == msgDescribe:
+		s.describedNothing(e)
+		s.done()
+	case typ == msgRowDescription:
+		return s.rowDescription(e, body)
+	case typ == msgCommandComplete && e.run != nil:
+		return s.commandComplete(e, body)
+	case typ == msgEmptyQuery && e.run != nil:
+		return s.commandComplete(e, nil)
+	case typ == msgPortalSuspended && e.kind == msgExecute:
+		s.finish(e, intercept.Outcome{Status: "suspended"})
+		s.done()
+	default:
+		return unexpected(typ)
+	}
+	return nil
+}
+
+// done ends the head of the queue.
+func (s *session) done() {
+	s.queue.pop()
+	s.moved.Broadcast()
+}
+
+// finish notes how a judged command ended, to be recorded behind its output.
+func (s *session) finish(e *entry, o intercept.Outcome) {
+	if !e.judged {
+		return
+	}
+	o.Rows, o.Bytes = e.rows, e.bytes
+	s.results = append(s.results, finished{e.verdict, o})
+	e.judged = false
+}
+
+// ready ends a batch.
+func (s *session) ready(e *entry, body []byte) error {
+	if len(body) != 1 {
+		return fmt.Errorf("%w: ReadyForQuery", errMalformed)
+	}
+	if e.refusal == nil {
+		s.finish(e, intercept.Outcome{Status: e.status})
+	}
+	s.namesPending -= e.renames
+	s.status = body[0]
+	s.answered++
+	if s.status == statusIdle {
+		s.names.endTransaction(s.answered)
+		if s.catalogueChanged {
+			s.catalogueChanged = false
+			s.shelf.changed.Store(true)
+		}
+	}
+	s.done()
+	return nil
+}
+
+// Transaction statuses of ReadyForQuery.
+const (
+	statusIdle = 'I'
+)
+
+// commandComplete ends a statement: an Execute, or one statement of a Query. tag
+// is nil for an empty statement.
+func (s *session) commandComplete(e *entry, tag []byte) error {
+	status := ""
+	if tag != nil {
+		var ok bool
+		if status, _, ok = cutString(tag); !ok {
+			return fmt.Errorf("%w: CommandComplete", errMalformed)
+		}
+	}
+	s.statementDone(e)
+	if e.kind == msgExecute {
+		s.finish(e, intercept.Outcome{Status: status})
+		s.done()
+		return nil
+	}
+	e.status = status
+	return nil
+}
+
+func unexpected(typ byte) error {
+	return fmt.Errorf("%w: unexpected %q from the server", errMalformed, typ)
+}

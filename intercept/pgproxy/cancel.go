@@ -1,0 +1,89 @@
+package pgproxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
+	"sync"
+)
+
+// cancelKeys maps the keys that the gateway hands out to live sessions. The
+// upstream's own keys stay with the gateway. The map holds live sessions only,
+// so it is bounded by the number of connections.
+type cancelKeys struct {
+	mu   sync.Mutex
+	live map[uint32]*cancelTarget
+}
+
+// cancelTarget is one session that can be cancelled.
+type cancelTarget struct {
+	key    []byte
+	cancel func(context.Context)
+}
+
+// issue makes a new process id and key for a session. Version 3.0 has keys of 4
+// bytes, 3.2 of up to 256.
+func (c *cancelKeys) issue(version uint32, cancel func(context.Context)) (uint32, []byte) {
+	key := make([]byte, 4)
+	if version >= protocol32 {
+		key = make([]byte, 32)
+	}
+	_, _ = rand.Read(key) // never fails: crypto/rand
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.live == nil {
+		c.live = make(map[uint32]*cancelTarget)
+	}
+	var random [4]byte
+	for {
+		_, _ = rand.Read(random[:])
+		pid := binary.BigEndian.Uint32(random[:]) &^ (1 << 31)
+		if _, taken := c.live[pid]; !taken && pid != 0 {
+			c.live[pid] = &cancelTarget{key: key, cancel: cancel}
+			return pid, key
+		}
+	}
+}
+
+// forget ends the validity of a key.
+func (c *cancelKeys) forget(pid uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.live, pid)
+}
+
+// request cancels what the session of that key is doing. A wrong key does
+// nothing; like the server it gives no answer either way.
+func (c *cancelKeys) request(ctx context.Context, r *cancelRequest) {
+	c.mu.Lock()
+	t := c.live[r.pid]
+	c.mu.Unlock()
+	if t == nil || subtle.ConstantTimeCompare(t.key, r.key) != 1 {
+		return
+	}
+	t.cancel(ctx)
+}
+
+// cancel does what a cancel request of the client asks for: it ends the wait for
+// an approval, or passes the request on if the server is at work. Until the
+// server has taken it nothing else is sent, so that it hits no later statement.
+func (s *session) cancel(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.guard.Note("cancel", nil) != nil || s.ended != nil {
+		return
+	}
+	if s.cancelWait != nil {
+		s.cancelWait()
+		return
+	}
+	if s.queue.size == 0 || s.cancelUpstream == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, s.proxy.cfg.ConnectTimeout)
+	defer stop()
+	if err := s.cancelUpstream(ctx); err != nil {
+		_ = s.guard.Note("cancel_failed", nil)
+	}
+}

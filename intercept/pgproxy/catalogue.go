@@ -1,0 +1,162 @@
+package pgproxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
+)
+
+// A catalogue is what the gateway knows of the server's tables and views. It is
+// immutable, but for what it remembers of statements resolved against it.
+type catalogue struct {
+	loaded time.Time
+	byOID  map[uint32]*relation
+	byName map[relationName]*relation
+	// path is the search path, pg_catalog and temporary tables left out.
+	path []string
+
+	mu       sync.RWMutex
+	resolved map[*sqlfacts.Query]*resolved
+}
+
+type relationName struct{ schema, name string }
+
+// A relation is a table, view, materialised view or foreign table.
+type relation struct {
+	relationName
+	oid     uint32
+	kind    byte
+	columns map[int16]string
+	// family are the tables that share rows with this one by inheritance or
+	// partitioning, in either direction, itself left out.
+	family []*relation
+	// reads are the relations that a view's rule reads, other views expanded. The
+	// server keeps no trace of which columns: a whole-row reference depends on
+	// none of them.
+	reads []*relation
+	// blind says that a view reads through functions, which can't be followed.
+	blind bool
+}
+
+func (r *relation) isView() bool { return r.kind == 'v' || r.kind == 'm' }
+
+func (r *relation) has(column string) bool {
+	for _, name := range r.columns {
+		if name == column {
+			return true
+		}
+	}
+	return false
+}
+
+// lookup finds a relation as the server would: by its qualified name, or along
+// pg_catalog and the search path. Temporary tables come first in the server's
+// search; the gateway sees them under the name that they hide.
+func (c *catalogue) lookup(schema, name string) *relation {
+	if schema != "" {
+		return c.byName[relationName{schema, name}]
+	}
+	if r := c.byName[relationName{"pg_catalog", name}]; r != nil {
+		return r
+	}
+	for _, schema := range c.path {
+		if r := c.byName[relationName{schema, name}]; r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// home is the schema in which an unqualified new name is made.
+func (c *catalogue) home() string {
+	if len(c.path) > 0 {
+		return c.path[0]
+	}
+	return ""
+}
+
+// maxResolved bounds what a catalogue remembers; beyond it starts anew.
+const maxResolved = 8192
+
+func (c *catalogue) remembered(q *sqlfacts.Query) *resolved {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.resolved[q]
+}
+
+func (c *catalogue) remember(q *sqlfacts.Query, r *resolved) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.resolved == nil || len(c.resolved) >= maxResolved {
+		c.resolved = make(map[*sqlfacts.Query]*resolved)
+	}
+	c.resolved[q] = r
+}
+
+// A shelf holds the newest catalogue of one upstream user, for all sessions.
+type shelf struct {
+	newest atomic.Pointer[catalogue]
+	// stale says that something has been seen which the newest may not know.
+	stale atomic.Bool
+	// changed says that a session has changed the server's catalogue.
+	changed atomic.Bool
+}
+
+// catalogues holds a shelf for each upstream user: what a search path means
+// depends on the user.
+type catalogues struct {
+	mu      sync.Mutex
+	shelves map[string]*shelf
+}
+
+// maxShelves bounds the users remembered. Sources that make a user for each
+// session would fill it; beyond it shelves are not shared.
+const maxShelves = 256
+
+func (c *catalogues) shelf(user string) *shelf {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.shelves[user]; s != nil {
+		return s
+	}
+	s := new(shelf)
+	if c.shelves == nil {
+		c.shelves = make(map[string]*shelf)
+	}
+	if len(c.shelves) < maxShelves {
+		c.shelves[user] = s
+	}
+	return s
+}
+
+// minRefresh bounds how often statements with unknown names make the gateway ask
+// the server again.
+const minRefresh = time.Second
+
+// due reports whether the catalogue should be loaded again.
+func (s *shelf) due(now time.Time, maxAge time.Duration) bool {
+	c := s.newest.Load()
+	if c == nil || s.changed.Load() {
+		return true
+	}
+	age := now.Sub(c.loaded)
+	return age > maxAge || s.stale.Load() && age > minRefresh
+}
+
+// begin says that the catalogue is about to be loaded: what changes from here on
+// makes another load due.
+func (s *shelf) begin() {
+	s.changed.Store(false)
+	s.stale.Store(false)
+}
+
+// put shelves what was loaded, nil for a load that failed.
+func (s *shelf) put(c *catalogue) {
+	if c == nil {
+		s.changed.Store(true)
+		return
+	}
+	s.newest.Store(c)
+}

@@ -1,0 +1,120 @@
+package pgproxy
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A collector takes the answer to a hidden Query of the gateway's own.
+type collector struct {
+	tables []table
+	rows   table
+	size   int
+	failed string // SQLSTATE
+	done   bool
+}
+
+// maxCollected bounds the answer to the catalogue's queries.
+const maxCollected = 256 << 20
+
+// hiddenAnswer swallows the answer to a message of the gateway's own.
+func (s *session) hiddenAnswer(e *entry, typ byte, body []byte) error {
+	s.outgoing.change()
+	switch {
+	case e.kind == msgDescribe && typ == msgRowDescription:
+		err := s.planRows(e.portal.run, body, nil)
+		s.done()
+		return err
+	case e.kind == msgDescribe && typ == msgNoData:
+		s.done()
+		return nil
+	case e.kind == msgQuery && e.collect != nil:
+		return s.collectAnswer(e, typ, body)
+	default:
+		return unexpected(typ)
+	}
+}
+
+func (s *session) collectAnswer(e *entry, typ byte, body []byte) error {
+	c := e.collect
+	switch typ {
+	case msgRowDescription:
+	case msgDataRow:
+		if c.size += len(body); c.size > maxCollected {
+			return errors.New("pgproxy: the server's catalogue is too large")
+		}
+		row, err := parseRow(body)
+		if err != nil {
+			return err
+		}
+		c.rows = append(c.rows, row)
+	case msgCommandComplete:
+		c.tables, c.rows = append(c.tables, c.rows), nil
+	case msgReadyForQuery:
+		c.done = true
+		return s.ready(e, body)
+	default:
+		return unexpected(typ)
+	}
+	return nil
+}
+
+// parseRow reads the texts of a DataRow; NULL reads as "".
+func parseRow(body []byte) ([]string, error) {
+	n, rest, ok := cutInt16(body)
+	if !ok || n < 0 || len(rest) < 4*n {
+		return nil, fmt.Errorf("%w: DataRow", errMalformed)
+	}
+	row := make([]string, n)
+	for i := range row {
+		var size int
+		if size, rest, ok = cutInt32(rest); !ok || size > len(rest) || size < -1 {
+			return nil, fmt.Errorf("%w: DataRow", errMalformed)
+		}
+		if size > 0 {
+			row[i] = string(rest[:size])
+		}
+		rest = rest[max(size, 0):]
+	}
+	return row, nil
+}
+
+// refreshCatalogue asks the server for its catalogue where that is due and the
+// session is between statements: outside a transaction the question changes
+// nothing that the client could see.
+func (s *session) refreshCatalogue() *wait {
+	now := time.Now()
+	if s.refreshing == nil {
+		if s.open || s.queue.size > 0 || s.status != statusIdle || !s.shelf.due(now, s.proxy.cfg.CatalogueMaxAge) {
+			return nil
+		}
+		s.refreshing = new(collector)
+		s.shelf.begin()
+		s.toServer = appendQuery(s.toServer, joinQueries(catalogueQueries()))
+		s.queue.push(entry{kind: msgQuery, hidden: true, collect: s.refreshing})
+		s.nextBatch()
+	}
+	c := s.refreshing
+	if !c.done {
+		return &wait{until: func() bool { return c.done }}
+	}
+	s.refreshing = nil
+	if c.failed == "" {
+		if fresh, err := buildCatalogue(c.tables, now); err == nil {
+			s.shelf.put(fresh)
+			return nil
+		}
+	}
+	s.shelf.put(nil)
+	_ = s.fail(errors.New("pgproxy: the server's catalogue could not be read"))
+	return nil
+}
+
+func joinQueries(queries []string) string {
+	var all string
+	for _, q := range queries {
+		all += q + ";"
+	}
+	return all
+}

@@ -1,0 +1,268 @@
+package pgproxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/headgate/gateway/approve"
+	"github.com/headgate/gateway/intercept"
+)
+
+// readBuffer is the size of the buffers that each direction reads into.
+const readBuffer = 64 << 10
+
+// A driver moves a session's bytes: one goroutine for each direction.
+type driver struct {
+	*session
+	client, server net.Conn
+
+	// writing guards client writes: answers, and notices from the other side.
+	writing sync.Mutex
+	once    sync.Once
+}
+
+// drive runs the session until it ends and returns why, nil for an orderly end.
+func (s *session) drive(ctx context.Context, client net.Conn, up *upstream) error {
+	d := &driver{session: s, client: client, server: up.conn}
+	s.cancelUpstream = up.canceller.CancelRequest
+	stop := context.AfterFunc(s.guard.Context(), d.interrupt)
+	defer stop()
+	stopHost := context.AfterFunc(ctx, d.interrupt)
+	defer stopHost()
+	answers := make(chan error, 1)
+	go func() { answers <- d.pumpServer() }()
+	err := d.pumpClient(ctx)
+	d.close(err)
+	return errors.Join(orderly(err), orderly(<-answers))
+}
+
+// orderly drops the errors that are the usual end of a connection.
+func orderly(err error) error {
+	if errors.Is(err, errEnded) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// pumpClient reads from the client, judges and forwards.
+func (d *driver) pumpClient(ctx context.Context) error {
+	buf := make([]byte, readBuffer)
+	have := 0
+	for {
+		n, err := d.client.Read(buf[have:])
+		have += n
+		if n > 0 {
+			var used int
+			var stepErr error
+			used, buf, have, stepErr = d.clientBytes(ctx, buf, have)
+			if stepErr != nil {
+				return stepErr
+			}
+			have = copy(buf, buf[used:have])
+			buf = resize(buf, have)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// clientBytes works through what has been read, waiting where it must.
+func (d *driver) clientBytes(ctx context.Context, buf []byte, have int) (int, []byte, int, error) {
+	used := 0
+	for {
+		d.mu.Lock()
+		n, w, err := d.fromClient(buf[used:have])
+		used += n
+		out := d.toServer
+		d.toServer = d.spare[:0]
+		d.spare = out
+		d.mu.Unlock()
+		if len(out) > 0 {
+			if _, werr := d.server.Write(out); werr != nil {
+				return used, buf, have, errors.Join(err, werr)
+			}
+		}
+		if err != nil || w == nil {
+			return used, buf, have, err
+		}
+		if buf, have, err = d.await(ctx, w, buf, have); err != nil {
+			return used, buf, have, err
+		}
+	}
+}
+
+// await waits for a verdict or for the server. While a human decides it goes on
+// reading, so that a client that leaves is noticed and cancels the wait.
+func (d *driver) await(ctx context.Context, w *wait, buf []byte, have int) ([]byte, int, error) {
+	if w.judgement == nil {
+		return buf, have, d.awaitServer(w)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d.mu.Lock()
+	d.cancelWait = cancel
+	d.mu.Unlock()
+	watch := d.watchClient(cancel, buf, have)
+	v := d.guard.AuthorizeWaiting(ctx, w.judgement.command, watch.begin)
+	buf, have, err := watch.end()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cancelWait = nil
+	if err == nil {
+		err = d.session.ended
+	}
+	if err == nil {
+		w.judgement.then(v)
+	}
+	return buf, have, err
+}
+
+func (d *driver) awaitServer(w *wait) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for !w.until() && d.session.ended == nil {
+		d.moved.Wait()
+	}
+	return d.session.ended
+}
+
+// pumpServer reads from the server, records, masks and releases.
+func (d *driver) pumpServer() error {
+	err := d.relayServer()
+	d.mu.Lock()
+	_ = d.fail(errors.Join(io.EOF, err))
+	cancel := d.cancelWait
+	d.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+	d.close(err)
+	return err
+}
+
+func (d *driver) relayServer() error {
+	buf := make([]byte, readBuffer)
+	have := 0
+	for {
+		n, err := d.server.Read(buf[have:])
+		have += n
+		if n > 0 {
+			used, stepErr := d.serverBytes(buf[:have])
+			if stepErr != nil {
+				return stepErr
+			}
+			have = copy(buf, buf[used:have])
+			buf = resize(buf, have)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// serverBytes releases what of in may be released.
+func (d *driver) serverBytes(in []byte) (int, error) {
+	d.mu.Lock()
+	used, release, err := d.fromServer(in)
+	if err != nil {
+		d.mu.Unlock()
+		return used, err
+	}
+	d.writing.Lock()
+	d.mu.Unlock()
+	defer d.writing.Unlock()
+	if len(release) == 0 {
+		return used, nil
+	}
+	_, err = d.client.Write(release)
+	return used, err
+}
+
+// resize makes room for more than have bytes and gives a large buffer back when
+// it is no longer needed.
+func resize(buf []byte, have int) []byte {
+	switch {
+	case have == len(buf):
+		next := make([]byte, 2*len(buf))
+		copy(next, buf[:have])
+		return next
+	case len(buf) > readBuffer && have < readBuffer/2:
+		next := make([]byte, readBuffer)
+		copy(next, buf[:have])
+		return next
+	default:
+		return buf
+	}
+}
+
+// pending tells the client that a human is asked.
+func (d *driver) pending(p approve.Pending) {
+	d.mu.Lock()
+	notice := appendPending(nil, p)
+	if d.passing > 0 {
+		d.notices = append(d.notices, notice...)
+		d.mu.Unlock()
+		return
+	}
+	if err := d.guard.Output(0, notice); err != nil {
+		_ = d.fail(err)
+		d.mu.Unlock()
+		return
+	}
+	d.writing.Lock()
+	d.mu.Unlock()
+	defer d.writing.Unlock()
+	_, _ = d.client.Write(notice) // a client that is gone is noticed by its reader
+}
+
+// interrupt ends the session from outside: it has expired, was revoked, or the
+// gateway is being shut down.
+func (d *driver) interrupt() {
+	cause := context.Cause(d.guard.Context())
+	_ = d.client.SetWriteDeadline(time.Now().Add(farewell)) // a writer may hold the locks
+	d.mu.Lock()
+	already := d.session.ended != nil
+	_ = d.fail(cause)
+	midway := d.passing > 0
+	d.mu.Unlock()
+	if already {
+		d.close(cause)
+		return
+	}
+	if !midway && d.writing.TryLock() {
+		_, _ = d.client.Write(appendRefusal(nil, severityFatal, intercept.EndedRefusal(cause)))
+		d.writing.Unlock()
+	}
+	d.close(cause)
+}
+
+// farewell bounds the last words to a client.
+const farewell = time.Second
+
+// close ends both connections. If the server is still at work it is told to stop.
+func (d *driver) close(cause error) {
+	d.once.Do(func() {
+		d.mu.Lock()
+		_ = d.fail(errors.Join(io.EOF, cause))
+		busy := d.queue.size > 0
+		d.mu.Unlock()
+		if busy {
+			ctx, cancel := context.WithTimeout(context.Background(), farewell)
+			_ = d.cancelUpstream(ctx) // the connection is closed next in any case
+			cancel()
+		}
+		_ = d.server.Close()
+		_ = d.client.Close()
+	})
+}
+
+func isEncrypted(conn net.Conn) bool {
+	_, ok := conn.(*tls.Conn)
+	return ok
+}

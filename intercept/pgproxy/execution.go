@@ -1,0 +1,116 @@
+package pgproxy
+
+import (
+	"fmt"
+
+	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/mask"
+	"github.com/headgate/gateway/policy"
+)
+
+// An execution is a text that may run upstream, with the masks of its answers.
+type execution struct {
+	query   *resolved
+	text    string
+	verdict intercept.Verdict
+	// rules are the masks in force, nil for none.
+	rules *ruleset
+	// sensitive says that the text reaches masked columns, or something that the
+	// gateway can't see.
+	sensitive       bool
+	endsTransaction bool
+	// current counts the complete statements of a simple Query.
+	current int
+	// plan masks the rows that are on their way; nil if their layout is not known.
+	plan *mask.Plan
+	// distrust says that the session has changed the catalogue in a transaction
+	// that is still open: origins of columns mean nothing.
+	distrust bool
+}
+
+// passes reports whether rows go through unchanged.
+func (x *execution) passes() bool {
+	return x.rules == nil || !x.sensitive || x.plan != nil && x.plan.Empty()
+}
+
+// execution prepares what was judged to be run. It takes the verdict back where
+// the masks can't be applied.
+func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdict) (*execution, intercept.Verdict) {
+	x := &execution{query: r, text: cmd.Text, verdict: v, endsTransaction: r.endsTransaction, distrust: s.catalogueChanged}
+	if !v.Forward || len(v.Masks) == 0 {
+		return x, v
+	}
+	s.masksSeen = true
+	rules, err := s.proxy.rules.compile(v.Masks)
+	if err != nil {
+		return x, s.guard.Withhold(v, unmaskable(err.Error()))
+	}
+	x.rules = rules
+	x.sensitive = x.distrust || r.sensitive(rules)
+	if refusal := r.smuggles(rules, x.distrust); refusal != nil {
+		return x, s.guard.Withhold(v, refusal)
+	}
+	return x, v
+}
+
+func unmaskable(why string) *intercept.Refusal {
+	return &intercept.Refusal{Code: intercept.CodeUnmaskable, Reason: "the answer could not be masked: " + why}
+}
+
+// sensitive reports whether any statement reaches a masked column.
+func (r *resolved) sensitive(rules *ruleset) bool {
+	for _, t := range r.traced {
+		if t.sensitive(rules) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *traced) sensitive(rules *ruleset) bool {
+	if t.lost {
+		return true
+	}
+	for _, read := range t.reads {
+		if rules.sensitive(read.relation) {
+			return true
+		}
+	}
+	return false
+}
+
+// smuggles says why a text could carry masked values to where they can't be
+// traced: into a table, a view or a function, or by code that can't be seen.
+func (r *resolved) smuggles(rules *ruleset, distrust bool) *intercept.Refusal {
+	for _, t := range r.traced {
+		if len(t.opaque) > 0 {
+			return unmaskable("what it does can't be told (" + t.opaque[0] + ")")
+		}
+		writes := t.statement.WritesDerived || t.statement.UnknownFunctions && t.writes()
+		if writes && (distrust || t.lost) {
+			return unmaskable("it stores values whose origin can't be told")
+		}
+		if !t.statement.WritesDerived {
+			continue
+		}
+		for _, read := range t.reads {
+			if column := rules.masked(read); column != "" {
+				return unmaskable(fmt.Sprintf("it would store values of the masked column %s", column))
+			}
+		}
+	}
+	return nil
+}
+
+// writes reports whether the statement stores values.
+func (t *traced) writes() bool {
+	for _, e := range t.effects {
+		switch e.Verb {
+		case policy.VerbCreate, policy.VerbUpdate, policy.VerbDefine:
+			if e.Kind != "setting" {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,322 @@
+package pgproxy
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/policy"
+)
+
+// parse judges a Parse: the statement may be sent to be parsed unless the policy
+// denies it. Whether it may run is asked when it is bound.
+func (s *session) parse(msg, body []byte) (*wait, error) {
+	name, rest, ok := cutString(body)
+	text, rest, ok2 := cutString(rest)
+	n, rest, ok3 := cutInt16(rest)
+	if !ok || !ok2 || !ok3 || n < 0 || len(rest) != 4*n {
+		return nil, fmt.Errorf("%w: Parse", errMalformed)
+	}
+	if w := s.settled(s.names.statements[name]); w != nil {
+		return w, nil
+	}
+	r, w, refusal := s.analyze(text)
+	if w != nil {
+		return w, nil
+	}
+	if refusal == nil && len(r.traced) > 1 {
+		refusal = &intercept.Refusal{Code: intercept.CodeUnparsable, Reason: "a prepared statement is one statement"}
+	}
+	if refusal == nil && s.names.full() {
+		refusal = &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "too many prepared statements"}
+	}
+	if refusal != nil {
+		s.refuse(msgParse, s.guard.Refuse(&policy.Command{Action: policy.ActionPrepare, Text: text, Facts: r.factsOrOpaque(refusal.Reason)}, refusal).Refused())
+		return nil, nil
+	}
+	cmd := &policy.Command{Action: policy.ActionPrepare, Text: text, Facts: r.facts}
+	return s.judge(cmd, func(v intercept.Verdict) {
+		if !v.Forward {
+			s.refuse(msgParse, v.Refused())
+			return
+		}
+		st := &statement{text: text, query: r, mark: mark{batch: s.batch}}
+		s.send(msg, entry{kind: msgParse, statement: st, undo: s.names.setStatement(name, st)})
+	}), nil
+}
+
+// settled returns a wait if the meaning of a name depends on an answer that has
+// not come.
+func (s *session) settled(named interface{ settled(uint64) bool }) *wait {
+	if isNil(named) || named.settled(s.batch) {
+		return nil
+	}
+	return s.waitFor(func() bool { return named.settled(s.batch) || s.queue.size == 0 })
+}
+
+func isNil(named interface{ settled(uint64) bool }) bool {
+	switch n := named.(type) {
+	case *statement:
+		return n == nil
+	case *portal:
+		return n == nil
+	default:
+		return named == nil
+	}
+}
+
+// binding is a parsed Bind.
+type binding struct {
+	portal, statement string
+	params            []policy.Param
+	formats           []int16
+}
+
+// parseBind parses the body of a Bind (manual, "Message Formats").
+func parseBind(body []byte) (*binding, bool) {
+	b := new(binding)
+	var ok bool
+	if b.portal, body, ok = cutString(body); !ok {
+		return nil, false
+	}
+	if b.statement, body, ok = cutString(body); !ok {
+		return nil, false
+	}
+	paramFormats, body, ok := cutFormats(body)
+	if !ok {
+		return nil, false
+	}
+	n, body, ok := cutInt16(body)
+	if n = int(uint16(n)); !ok || len(paramFormats) > 1 && len(paramFormats) != n || 4*n > len(body) {
+		return nil, false
+	}
+	b.params = make([]policy.Param, n)
+	for i := range b.params {
+		var size int
+		if size, body, ok = cutInt32(body); !ok || size > len(body) || size < -1 {
+			return nil, false
+		}
+		if size == -1 {
+			b.params[i].Null = true
+			continue
+		}
+		b.params[i] = param(body[:size], formatOf(paramFormats, i))
+		body = body[size:]
+	}
+	if b.formats, body, ok = cutFormats(body); !ok || len(body) != 0 {
+		return nil, false
+	}
+	return b, true
+}
+
+func param(value []byte, format int16) policy.Param {
+	if format == 0 && utf8.Valid(value) {
+		return policy.Param{Value: string(value)}
+	}
+	return policy.Param{Value: hex.EncodeToString(value), Binary: true}
+}
+
+func cutFormats(b []byte) ([]int16, []byte, bool) {
+	n, b, ok := cutInt16(b)
+	if n = int(uint16(n)); !ok || len(b) < 2*n {
+		return nil, nil, false
+	}
+	var formats []int16
+	for i := range n {
+		f := int16(binary.BigEndian.Uint16(b[2*i:]))
+		if f != 0 && f != 1 {
+			return nil, nil, false
+		}
+		formats = append(formats, f)
+	}
+	return formats, b[2*n:], true
+}
+
+// formatOf returns the format of the i-th value: none given means text for all,
+// one counts for all.
+func formatOf(formats []int16, i int) int16 {
+	switch {
+	case len(formats) == 1:
+		return formats[0]
+	case i < len(formats):
+		return formats[i]
+	default:
+		return 0
+	}
+}
+
+// bind judges the statement with its parameters: from here on it may run.
+func (s *session) bind(msg, body []byte) (*wait, error) {
+	b, ok := parseBind(body)
+	if !ok {
+		return nil, fmt.Errorf("%w: Bind", errMalformed)
+	}
+	st := s.names.statements[b.statement]
+	if st == nil {
+		s.missing(fmt.Sprintf("prepared statement %q does not exist", b.statement), "26000")
+		return nil, nil
+	}
+	if w := s.settled(st); w != nil {
+		return w, nil
+	}
+	if w := s.settled(s.names.portals[b.portal]); w != nil {
+		return w, nil
+	}
+	if s.names.full() {
+		s.refuse(msgBind, &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "too many portals"})
+		return nil, nil
+	}
+	r, w, refusal := s.reanalyze(st)
+	if w != nil {
+		return w, nil
+	}
+	cmd := &policy.Command{Action: policy.ActionExecute, Text: st.text, Params: b.params, Facts: r.factsOrOpaque("no longer carried")}
+	if refusal != nil {
+		s.refuse(msgBind, s.guard.Refuse(cmd, refusal).Refused())
+		return nil, nil
+	}
+	return s.judge(cmd, func(v intercept.Verdict) {
+		run, v := s.execution(r, cmd, v)
+		if !v.Forward {
+			s.refuse(msgBind, v.Refused())
+			return
+		}
+		p := &portal{statement: st, run: run, formats: b.formats, command: cmd, mark: mark{batch: s.batch}}
+		s.send(msg, entry{kind: msgBind, portal: p, undo: s.names.setPortal(b.portal, p)})
+	}), nil
+}
+
+// missing refuses the use of a name that has no meaning, as the server would.
+func (s *session) missing(message, sqlstate string) {
+	r := &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: message}
+	s.refuseAs(msgBind, s.guard.Refuse(&policy.Command{Action: policy.ActionExecute, Facts: opaqueFacts(message)}, r).Refused(), sqlstate)
+}
+
+// describe passes on a question about a statement or portal that is known.
+func (s *session) describe(msg, body []byte) (*wait, error) {
+	kind, name, ok := cutTarget(body)
+	if !ok {
+		return nil, fmt.Errorf("%w: Describe", errMalformed)
+	}
+	if kind == 'S' {
+		st := s.names.statements[name]
+		if st == nil {
+			s.missing(fmt.Sprintf("prepared statement %q does not exist", name), "26000")
+			return nil, nil
+		}
+		if w := s.settled(st); w != nil {
+			return w, nil
+		}
+		s.send(msg, entry{kind: msgDescribe, statement: st})
+		return nil, nil
+	}
+	p := s.names.portals[name]
+	if p == nil || p.statement == nil {
+		s.missing(fmt.Sprintf("portal %q does not exist", name), "34000")
+		return nil, nil
+	}
+	if w := s.settled(p); w != nil {
+		return w, nil
+	}
+	p.described = true
+	s.send(msg, entry{kind: msgDescribe, portal: p})
+	return nil, nil
+}
+
+// cutTarget parses the body of a Describe or Close.
+func cutTarget(body []byte) (kind byte, name string, ok bool) {
+	if len(body) == 0 || body[0] != 'S' && body[0] != 'P' {
+		return 0, "", false
+	}
+	name, rest, ok := cutString(body[1:])
+	return body[0], name, ok && len(rest) == 0
+}
+
+// execute lets a bound portal run. It was judged when it was bound; it is judged
+// again if the policy, or what its names mean, has changed since.
+func (s *session) execute(msg, body []byte) (*wait, error) {
+	name, rest, ok := cutString(body)
+	if !ok || len(rest) != 4 {
+		return nil, fmt.Errorf("%w: Execute", errMalformed)
+	}
+	p := s.names.portals[name]
+	if p == nil || p.statement == nil {
+		s.missing(fmt.Sprintf("portal %q does not exist", name), "34000")
+		return nil, nil
+	}
+	if w := s.settled(p); w != nil {
+		return w, nil
+	}
+	if p.run.query.usesNames {
+		return s.executeByName(msg, name, p)
+	}
+	if !s.guard.Current(p.run.verdict) {
+		return s.judge(p.command, func(v intercept.Verdict) {
+			run, v := s.execution(p.run.query, p.command, v)
+			if !v.Forward {
+				s.refuse(msgExecute, v.Refused())
+				return
+			}
+			p.run, p.described = run, false
+			s.sendExecute(msg, name, p)
+		}), nil
+	}
+	s.sendExecute(msg, name, p)
+	return nil, nil
+}
+
+// executeByName runs a portal whose statement is itself about a name, as EXECUTE
+// and FETCH are: the name must still mean what was judged.
+func (s *session) executeByName(msg []byte, name string, p *portal) (*wait, error) {
+	r, w, refusal := s.reanalyze(p.statement)
+	if w != nil {
+		return w, nil
+	}
+	if refusal == nil && !r.sameMeaning(p.run.query) {
+		refusal = &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "the name has been given another meaning since the statement was bound", Retryable: true}
+	}
+	if refusal != nil {
+		s.refuse(msgExecute, s.guard.Refuse(p.command, refusal).Refused())
+		return nil, nil
+	}
+	s.sendExecute(msg, name, p)
+	return nil, nil
+}
+
+// sendExecute sends an Execute, behind a Describe of the gateway's own where the
+// layout of rows to be masked is not known otherwise.
+func (s *session) sendExecute(msg []byte, name string, p *portal) {
+	if !p.run.passes() && p.run.plan == nil && !p.described {
+		s.toServer = appendDescribePortal(s.toServer, name)
+		s.queue.push(entry{kind: msgDescribe, portal: p, hidden: true})
+		p.described = true
+	}
+	s.send(msg, entry{
+		kind: msgExecute, portal: p, run: p.run, judged: true, verdict: p.run.verdict,
+		renames: p.run.query.renames,
+	})
+}
+
+// close passes on the end of a name's meaning.
+func (s *session) close(msg, body []byte) (*wait, error) {
+	kind, name, ok := cutTarget(body)
+	if !ok {
+		return nil, fmt.Errorf("%w: Close", errMalformed)
+	}
+	var undo func()
+	if kind == 'S' {
+		if w := s.settled(s.names.statements[name]); w != nil {
+			return w, nil
+		}
+		undo = s.names.setStatement(name, nil)
+	} else {
+		if w := s.settled(s.names.portals[name]); w != nil {
+			return w, nil
+		}
+		undo = s.names.setPortal(name, nil)
+	}
+	s.send(msg, entry{kind: msgClose, undo: undo})
+	return nil, nil
+}

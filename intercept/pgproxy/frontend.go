@@ -1,0 +1,199 @@
+package pgproxy
+
+import (
+	"fmt"
+
+	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/policy"
+)
+
+// A judgement is a command that the policy has no remembered decision for, or
+// that a human must agree to. then goes on with its verdict, under mu.
+type judgement struct {
+	command *policy.Command
+	then    func(intercept.Verdict)
+}
+
+// A wait is something without which the client's direction can't go on. One of
+// its fields is set.
+type wait struct {
+	// judgement waits for a verdict; its message has been consumed.
+	judgement *judgement
+	// until reports, under mu, whether the server has answered enough; the message
+	// has not been consumed.
+	until func() bool
+}
+
+// fromClient consumes whole messages of in, judges them and appends what may be
+// sent to s.toServer. It stops at a message that has to wait. errEnded says that
+// the client has said goodbye.
+func (s *session) fromClient(in []byte) (used int, w *wait, err error) {
+	for {
+		if s.ended != nil {
+			return used, nil, s.ended
+		}
+		if s.oversize > 0 {
+			n := min(s.oversize, len(in)-used)
+			s.oversize -= n
+			used += n
+		}
+		rest := in[used:]
+		if len(rest) < headerSize {
+			return used, nil, nil
+		}
+		n, err := bodyLength(rest)
+		if err != nil {
+			return used, nil, s.fail(err)
+		}
+		if s.queue.size >= s.proxy.cfg.MaxPipeline {
+			return used, s.waitFor(func() bool { return s.queue.size < s.proxy.cfg.MaxPipeline }), nil
+		}
+		if n > s.proxy.cfg.MaxMessageBytes {
+			s.oversize = headerSize + n
+			s.refuseOversize(rest[0], n)
+			continue
+		}
+		if len(rest) < headerSize+n {
+			return used, nil, nil
+		}
+		w, err := s.clientMessage(rest[:headerSize+n])
+		if err != nil && err != errEnded {
+			err = s.fail(err)
+		}
+		if w == nil || w.judgement != nil {
+			used += headerSize + n
+		}
+		if w != nil || err != nil {
+			return used, w, err
+		}
+	}
+}
+
+// waitFor makes a wait for the server. A Flush goes ahead of it: within a
+// pipeline the server holds its answers back until it is told.
+func (s *session) waitFor(until func() bool) *wait {
+	if s.queue.size > 0 {
+		s.toServer = append(s.toServer, msgFlush, 0, 0, 0, 4)
+	}
+	return &wait{until: until}
+}
+
+// clientMessage judges one whole message.
+func (s *session) clientMessage(msg []byte) (*wait, error) {
+	typ, body := msg[0], msg[headerSize:]
+	switch typ {
+	case msgTerminate:
+		s.toServer = append(s.toServer, msg...)
+		return nil, errEnded
+	case msgSync:
+		return nil, s.sync(msg, body)
+	}
+	if s.skipping || s.discarding {
+		return nil, nil // the server skips it, too
+	}
+	switch typ {
+	case msgQuery:
+		return s.query(msg, body)
+	case msgParse:
+		return s.parse(msg, body)
+	case msgBind:
+		return s.bind(msg, body)
+	case msgDescribe:
+		return s.describe(msg, body)
+	case msgExecute:
+		return s.execute(msg, body)
+	case msgClose:
+		return s.close(msg, body)
+	case msgFlush:
+		if len(body) != 0 {
+			return nil, fmt.Errorf("%w: Flush", errMalformed)
+		}
+		s.toServer = append(s.toServer, msg...)
+	case msgFunctionCall:
+		s.refuse(msgQuery, s.uncarried("fastpath function call", "function calls by the fast-path protocol are not carried"))
+	case msgCopyData, msgCopyDone, msgCopyFail:
+		// No COPY is under way: the server would ignore them (manual, "COPY
+		// Operations").
+	default:
+		return nil, fmt.Errorf("%w: type %q from the client", errMalformed, typ)
+	}
+	return nil, nil
+}
+
+// sync ends a batch.
+func (s *session) sync(msg, body []byte) error {
+	if len(body) != 0 {
+		return fmt.Errorf("%w: Sync", errMalformed)
+	}
+	s.skipping, s.discarding = false, false
+	s.send(msg, entry{kind: msgSync})
+	s.nextBatch()
+	return nil
+}
+
+func (s *session) nextBatch() {
+	s.batch++
+	s.open = false
+}
+
+// send sends a judged message and notes what answer to expect.
+func (s *session) send(msg []byte, e entry) {
+	s.toServer = append(s.toServer, msg...)
+	s.namesPending += e.renames
+	s.queue.push(e)
+	s.open = true
+}
+
+// refuse sends a message that must fail in the place of a refused one of type
+// kind. The server thereby fails, rolls back and skips exactly what it would for
+// an error of its own; only the error's text is rewritten on its way back.
+func (s *session) refuse(kind byte, r *intercept.Refusal) { s.refuseAs(kind, r, "") }
+
+func (s *session) refuseAs(kind byte, r *intercept.Refusal, sqlstate string) {
+	if kind == msgQuery || kind == msgFunctionCall {
+		s.toServer = appendQuery(s.toServer, failingStatement)
+		s.queue.push(entry{kind: msgQuery, refusal: r, sqlstate: sqlstate})
+		s.nextBatch()
+		return
+	}
+	s.toServer = appendParse(s.toServer, failingName, failingStatement)
+	s.queue.push(entry{kind: msgParse, refusal: r, sqlstate: sqlstate})
+	s.skipping, s.open = true, true
+}
+
+// failingStatement is no SQL whatever the server's settings; failingName keeps
+// it from replacing the unnamed statement.
+const (
+	failingStatement = "headgate refused a statement here"
+	failingName      = "headgate_refused"
+)
+
+// refuseOversize refuses a message that is too long to be held.
+func (s *session) refuseOversize(typ byte, n int) {
+	if s.skipping || s.discarding {
+		return
+	}
+	r := &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: fmt.Sprintf("a message of %d bytes is longer than the gateway takes", n)}
+	s.guard.Refuse(&policy.Command{Action: policy.ActionQuery, Facts: opaqueFacts("message too long to be read")}, r)
+	s.refuse(typ, r)
+}
+
+// uncarried records and returns the refusal of something that the gateway does
+// not carry.
+func (s *session) uncarried(action, reason string) *intercept.Refusal {
+	r := &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: reason}
+	return s.guard.Refuse(&policy.Command{Action: action, Facts: opaqueFacts(reason)}, r).Refused()
+}
+
+func opaqueFacts(reason string) *policy.Facts {
+	return &policy.Facts{Effects: []policy.Effect{}, Opaque: []string{reason}}
+}
+
+// judge gets a verdict and goes on with it, or returns what to wait for.
+func (s *session) judge(cmd *policy.Command, then func(intercept.Verdict)) *wait {
+	if v, ok := s.guard.TryAuthorize(cmd); ok {
+		then(v)
+		return nil
+	}
+	return &wait{judgement: &judgement{cmd, then}}
+}

@@ -1,0 +1,246 @@
+package pgproxy
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sort"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/headgate/gateway/approve"
+	"github.com/headgate/gateway/credsource"
+	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/policy/identity"
+	"github.com/headgate/gateway/policy/secret"
+)
+
+var _ intercept.Interceptor = (*Interceptor)(nil)
+
+// Intercept serves one client: startup, authentication, then the session. It
+// closes client, and the server connection that it made.
+func (p *Interceptor) Intercept(ctx context.Context, client net.Conn, g *intercept.Guard) error {
+	c := &connection{proxy: p, guard: g, conn: client}
+	defer func() { _ = c.conn.Close() }() // the peer may be gone already
+	stop := context.AfterFunc(g.Context(), c.abandon)
+	defer stop()
+	up, err := c.start(ctx)
+	if err != nil || up == nil {
+		return err
+	}
+	stop()
+	defer p.cancels.forget(c.pid)
+	return c.session.drive(ctx, c.conn, up)
+}
+
+// connection is a client before its session begins.
+type connection struct {
+	proxy   *Interceptor
+	guard   *intercept.Guard
+	conn    net.Conn
+	startup *startup
+	session *session
+	pid     uint32
+}
+
+// abandon ends a startup whose Guard has ended.
+func (c *connection) abandon() { _ = c.conn.SetDeadline(time.Unix(1, 0)) }
+
+// start does everything until the client may send statements. It returns nil and
+// no error for a cancel request.
+func (c *connection) start(ctx context.Context) (*upstream, error) {
+	if err := c.conn.SetDeadline(time.Now().Add(c.proxy.cfg.StartupTimeout)); err != nil {
+		return nil, err
+	}
+	conn, s, err := negotiate(c.conn, c.proxy.cfg.TLS)
+	c.conn, c.startup = conn, s
+	if err != nil {
+		return nil, err
+	}
+	if s.cancel != nil {
+		c.proxy.cancels.request(ctx, s.cancel)
+		return nil, nil
+	}
+	version, negotiation := s.agreed()
+	if _, err := c.conn.Write(negotiation); err != nil {
+		return nil, err
+	}
+	runtime, refusal := runtimeParameters(s, c.proxy.cfg.Database)
+	if refusal != nil {
+		return nil, c.refuse(refusal)
+	}
+	if err := c.identify(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.conn.SetDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	return c.connect(ctx, version, runtime)
+}
+
+// refuse tells the client why there will be no session.
+func (c *connection) refuse(r *intercept.Refusal) error {
+	_, err := c.conn.Write(appendRefusal(nil, severityFatal, r))
+	return errors.Join(r, err)
+}
+
+// identify asks for the token, unless the host has brought a proof.
+func (c *connection) identify(ctx context.Context) error {
+	proof := identity.Proof{Claimed: c.startup.parameters["user"]}
+	if !c.guard.Preverified() {
+		token, err := c.password()
+		if err != nil {
+			return err
+		}
+		proof.Token = token
+	}
+	if err := c.guard.Identify(ctx, proof); err != nil {
+		if errors.Is(err, intercept.ErrRecorder) {
+			return errors.Join(err, c.refuse(&intercept.Refusal{Code: intercept.CodeRecorder, Reason: "the session's record could not be kept"}))
+		}
+		return errors.Join(err, c.refuse(&intercept.Refusal{Code: intercept.CodeUnauthenticated, Reason: "authentication failed"}))
+	}
+	return nil
+}
+
+// password asks for a cleartext password, which is the token. A token does not
+// cross a network without TLS.
+func (c *connection) password() (secret.Value, error) {
+	if !isEncrypted(c.conn) && !isTrusted(c.conn) {
+		return secret.Value{}, c.refuse(&intercept.Refusal{
+			Code: intercept.CodeUnauthenticated, Reason: "TLS is required to present a token",
+			Hint: "connect with sslmode=require or stricter",
+		})
+	}
+	request := appendMessage(nil, msgAuthentication, func(b []byte) []byte { return binary.BigEndian.AppendUint32(b, authCleartext) })
+	if _, err := c.conn.Write(request); err != nil {
+		return secret.Value{}, err
+	}
+	var head [headerSize]byte
+	if _, err := io.ReadFull(c.conn, head[:]); err != nil {
+		return secret.Value{}, err
+	}
+	n, err := bodyLength(head[:])
+	if err != nil || head[0] != msgPassword || n < 1 || n > maxToken {
+		return secret.Value{}, fmt.Errorf("%w: password", errMalformed)
+	}
+	body := make([]byte, n)
+	if _, err := io.ReadFull(c.conn, body); err != nil {
+		return secret.Value{}, err
+	}
+	if body[n-1] != 0 {
+		return secret.Value{}, fmt.Errorf("%w: password is not terminated", errMalformed)
+	}
+	return secret.FromBytes(body[:n-1]), nil
+}
+
+// Authentication codes (manual, "Message Formats").
+const (
+	authOK        = 0
+	authCleartext = 3
+)
+
+// maxToken bounds the password message.
+const maxToken = 64 << 10
+
+// connect judges the connection, dials the server and tells the client that it
+// may begin.
+func (c *connection) connect(ctx context.Context, version uint32, runtime map[string]string) (*upstream, error) {
+	var up *upstream
+	var shelf *shelf
+	verdict, err := c.guard.Connect(ctx, c.waiting, func(ctx context.Context, cred *credsource.Credential) error {
+		shelf = c.proxy.catalogues.shelf(cred.Username)
+		var err error
+		up, err = c.proxy.dialUpstream(ctx, cred, runtime, shelf.load(c.proxy.cfg.CatalogueMaxAge))
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, c.refuse(&intercept.Refusal{Code: intercept.CodeUpstream, Reason: "the server could not be reached", Retryable: true}))
+	}
+	if !verdict.Forward {
+		return nil, c.refuse(verdict.Refused())
+	}
+	for name, value := range up.parameters {
+		if err := checkSetting(name, value); err != nil {
+			return nil, errors.Join(err, up.conn.Close(), c.refuse(&intercept.Refusal{Code: intercept.CodeUpstream, Reason: "the server's settings can't be worked with"}))
+		}
+	}
+	c.session = newSession(c.proxy, c.guard, up, shelf)
+	var key []byte
+	c.pid, key = c.proxy.cancels.issue(version, c.session.cancel)
+	if err := c.welcome(up, key); err != nil {
+		c.proxy.cancels.forget(c.pid)
+		return nil, errors.Join(err, up.conn.Close())
+	}
+	return up, nil
+}
+
+// welcome ends the startup: from AuthenticationOk to ReadyForQuery.
+func (c *connection) welcome(up *upstream, key []byte) error {
+	b := appendMessage(nil, msgAuthentication, func(b []byte) []byte { return binary.BigEndian.AppendUint32(b, authOK) })
+	names := make([]string, 0, len(up.parameters))
+	for name := range up.parameters {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		b = appendParameterStatus(b, name, up.parameters[name])
+	}
+	b = appendMessage(b, msgBackendKeyData, func(b []byte) []byte {
+		return append(binary.BigEndian.AppendUint32(b, c.pid), key...)
+	})
+	b = appendReady(b, up.status)
+	_, err := c.conn.Write(b)
+	return err
+}
+
+// waiting tells a client that a human is asked whether it may connect.
+func (c *connection) waiting(p approve.Pending) {
+	_, _ = c.conn.Write(appendPending(nil, p)) // a client that is gone is found out later
+}
+
+// appendPending appends the notice that an approval is being waited for.
+func appendPending(b []byte, p approve.Pending) []byte {
+	notice := problem{severity: severityNotice, code: "01000", message: "headgate: waiting for approval " + p.ID}
+	if p.URL != "" {
+		notice.detail = "It can be decided at " + p.URL
+	}
+	if !p.Expires.IsZero() {
+		notice.hint = "The request expires at " + p.Expires.UTC().Format(time.RFC3339) + "."
+	}
+	return appendProblem(b, msgNotice, notice)
+}
+
+// load returns what runs on a fresh server connection before the session: the
+// catalogue's queries, where they are due.
+func (s *shelf) load(maxAge time.Duration) func(context.Context, *pgconn.PgConn) error {
+	return func(ctx context.Context, conn *pgconn.PgConn) error {
+		now := time.Now()
+		if !s.due(now, maxAge) {
+			return nil
+		}
+		s.begin()
+		results, err := conn.Exec(ctx, joinQueries(catalogueQueries())).ReadAll()
+		if err != nil {
+			s.put(nil)
+			return fmt.Errorf("pgproxy: catalogue: %w", err)
+		}
+		answers := make([]table, len(results))
+		for i, r := range results {
+			for _, row := range r.Rows {
+				texts := make([]string, len(row))
+				for j, value := range row {
+					texts[j] = string(value)
+				}
+				answers[i] = append(answers[i], texts)
+			}
+		}
+		fresh, err := buildCatalogue(answers, now)
+		s.put(fresh)
+		return err
+	}
+}

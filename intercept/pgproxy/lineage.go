@@ -1,0 +1,145 @@
+package pgproxy
+
+import (
+	"fmt"
+
+	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
+	"github.com/headgate/gateway/mask"
+)
+
+// field is a column of a RowDescription (manual, "Message Formats"): where the
+// server says that it comes from, if it is a plain column, and how it is written.
+type field struct {
+	table  uint32
+	number int16
+	typ    mask.Type
+	format mask.Format
+}
+
+// planRows works out how the rows of a layout are masked. formats, where not
+// empty, are those of Bind and count instead of the layout's.
+func (s *session) planRows(x *execution, layout []byte, formats []int16) error {
+	if x.rules == nil || !x.sensitive {
+		return nil
+	}
+	var rows *traced
+	if x.current < len(x.query.traced) {
+		rows = x.query.traced[x.current].rows
+	}
+	key := planKey{catalogue: x.query.catalogue, layout: string(layout), formats: formatKey(formats), distrust: x.distrust}
+	if rows != nil {
+		key.statement = rows.statement
+	}
+	plan, err := x.rules.plan(key, func() ([]mask.Column, error) {
+		fields, err := parseLayout(layout, formats)
+		if err != nil {
+			return nil, err
+		}
+		columns := make([]mask.Column, len(fields))
+		for i, f := range fields {
+			columns[i] = x.origin(rows, f, i, len(fields))
+			columns[i].Type, columns[i].Format = f.typ, f.format
+		}
+		return columns, nil
+	})
+	x.plan = plan
+	return err
+}
+
+func formatKey(formats []int16) string {
+	b := make([]byte, len(formats))
+	for i, f := range formats {
+		b[i] = byte(f)
+	}
+	return string(b)
+}
+
+// parseLayout parses the body of a RowDescription.
+func parseLayout(body []byte, formats []int16) ([]field, error) {
+	n, rest, ok := cutInt16(body)
+	if !ok || n < 0 {
+		return nil, fmt.Errorf("%w: RowDescription", errMalformed)
+	}
+	fields := make([]field, n)
+	for i := range fields {
+		if _, rest, ok = cutString(rest); !ok || len(rest) < 18 {
+			return nil, fmt.Errorf("%w: RowDescription", errMalformed)
+		}
+		table, _, _ := cutInt32(rest)
+		number, _, _ := cutInt16(rest[4:])
+		typ, _, _ := cutInt32(rest[6:])
+		typmod, _, _ := cutInt32(rest[12:])
+		format, _, _ := cutInt16(rest[16:])
+		if len(formats) > 0 {
+			format = int(formatOf(formats, i))
+		}
+		fields[i] = field{uint32(table), int16(number), mask.TypeOID(uint32(typ), int32(typmod)), mask.Format(format)}
+		rest = rest[18:]
+	}
+	if len(rest) != 0 {
+		return nil, fmt.Errorf("%w: RowDescription", errMalformed)
+	}
+	return fields, nil
+}
+
+// origin says where the values of the i-th of n columns come from. What can't be
+// told is untraceable, the zero Column, and is masked whole.
+func (x *execution) origin(rows *traced, f field, i, n int) mask.Column {
+	if x.distrust || rows == nil {
+		return mask.Column{}
+	}
+	if harmless(outputAt(rows.statement.Output, i, n)) {
+		return mask.Column{Traced: true}
+	}
+	if rows.statement.SetOperation || f.table == 0 {
+		return mask.Column{}
+	}
+	rel := x.query.catalogue.byOID[f.table]
+	switch {
+	case rel == nil:
+		return mask.Column{}
+	case !x.rules.sensitive(rel):
+		return mask.Column{Traced: true}
+	case f.number < 0:
+		return mask.Column{Traced: true} // system columns: row identifiers
+	case rel.isView(), rel.isStatistics(), rel.columns[f.number] == "":
+		return mask.Column{}
+	default:
+		return mask.Column{Traced: true, Sources: rel.sources(rel.columns[f.number])}
+	}
+}
+
+// harmless reports whether an output column provably holds no value of a relation.
+func harmless(o *sqlfacts.OutputColumn) bool {
+	return o != nil && (o.Pure || o.Metadata || o.Counting)
+}
+
+// outputAt finds the select list's item for the i-th of n result columns, nil if
+// that can't be told or it is a star.
+func outputAt(list []sqlfacts.OutputColumn, i, n int) *sqlfacts.OutputColumn {
+	first, last := starRange(list)
+	switch {
+	case first < 0 && len(list) != n:
+		return nil
+	case first < 0 || i < first:
+		return &list[i]
+	case n-i < len(list)-last:
+		return &list[len(list)-(n-i)]
+	default:
+		return nil
+	}
+}
+
+// starRange returns the places of the first and last star, -1 without one.
+func starRange(list []sqlfacts.OutputColumn) (first, last int) {
+	first, last = -1, -1
+	for i := range list {
+		if list[i].Star {
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+	}
+	return first, last
+}

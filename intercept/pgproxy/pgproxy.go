@@ -1,0 +1,143 @@
+// Package pgproxy is the Interceptor for PostgreSQL: it speaks the wire protocol
+// (versions 3.0 and 3.2, PostgreSQL manual, "Frontend/Backend Protocol") to
+// clients and to the server, judges every statement with PostgreSQL's own
+// grammar before it is sent, and masks result columns before they are released.
+//
+// A client presents its token as the password; the user name that it claims
+// counts for nothing. What the package does not carry yet (COPY, replication,
+// the fast-path function call) is refused with a clear error, never passed.
+package pgproxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
+	"github.com/headgate/gateway/mask"
+	"github.com/headgate/gateway/policy/secret"
+)
+
+// Config is what an Interceptor works with. Upstream and Database are required.
+type Config struct {
+	// Upstream is the server's address: "host:port", or the absolute path of a
+	// Unix socket's directory followed by ":port".
+	Upstream string
+	// Database is the database to connect to. Clients name it, or none.
+	Database string
+	// UpstreamTLS configures TLS to the server. Nil means verify-full with the
+	// system's roots. To loopback without TLS set UpstreamPlaintext.
+	UpstreamTLS *tls.Config
+	// UpstreamPlaintext turns TLS to the server off. The credential and all data
+	// then cross that leg readably (SCRAM does not send the password itself).
+	UpstreamPlaintext bool
+	// TLS configures TLS to clients. Nil means that TLS is refused; then tokens
+	// are accepted on loopback and Unix sockets only.
+	TLS *tls.Config
+	// MaskKey keys the "hash" and "fake" masks. Empty means that a policy which
+	// uses them has its statements refused.
+	MaskKey secret.Value
+	// MaxStatementBytes bounds the text of a statement; zero means 1 MiB.
+	MaxStatementBytes int
+	// MaxMessageBytes bounds a client's message, and a row that must be masked;
+	// zero means 16 MiB.
+	MaxMessageBytes int
+	// MaxPipeline bounds the client messages that wait for an answer; zero means
+	// 10 000. Beyond it the gateway stops reading from the client.
+	MaxPipeline int
+	// MaxNames bounds prepared statements and portals per session; zero means
+	// 10 000.
+	MaxNames int
+	// StartupTimeout bounds everything until the client is authenticated; zero
+	// means 30 s. Waiting for an approval of the connection does not count.
+	StartupTimeout time.Duration
+	// ConnectTimeout bounds connecting to the server; zero means 10 s.
+	ConnectTimeout time.Duration
+	// CatalogueMaxAge bounds how old the cached catalogue may be; zero means 30 s.
+	CatalogueMaxAge time.Duration
+	// FactsCacheBytes bounds the memory of cached analyses; zero means 64 MiB.
+	FactsCacheBytes int
+}
+
+// Interceptor carries PostgreSQL. It is safe for concurrent use; one serves all
+// connections of a route.
+type Interceptor struct {
+	cfg        Config
+	analyzer   *sqlfacts.Analyzer
+	cancels    cancelKeys
+	catalogues catalogues
+	rules      rulesets
+}
+
+// New returns an Interceptor. It checks cfg and does no I/O.
+func New(cfg Config) (*Interceptor, error) {
+	if err := validate(&cfg); err != nil {
+		return nil, fmt.Errorf("pgproxy: %w", err)
+	}
+	analyzer, err := sqlfacts.New(sqlfacts.Config{MaxBytes: cfg.MaxStatementBytes, CacheBytes: cfg.FactsCacheBytes})
+	if err != nil {
+		return nil, fmt.Errorf("pgproxy: %w", err)
+	}
+	set, err := mask.NewSet(mask.Config{Key: cfg.MaskKey})
+	if err != nil {
+		return nil, fmt.Errorf("pgproxy: %w", err)
+	}
+	return &Interceptor{cfg: cfg, analyzer: analyzer, rules: rulesets{set: set}}, nil
+}
+
+// Protocol returns "postgres".
+func (p *Interceptor) Protocol() string { return "postgres" }
+
+func validate(c *Config) error {
+	var problems []error
+	if c.Database == "" {
+		problems = append(problems, errors.New("Config.Database is empty"))
+	}
+	if _, _, err := net.SplitHostPort(c.Upstream); err != nil {
+		problems = append(problems, fmt.Errorf("Config.Upstream %q is not host:port", c.Upstream))
+	}
+	if c.UpstreamPlaintext && c.UpstreamTLS != nil {
+		problems = append(problems, errors.New("Config.UpstreamTLS and UpstreamPlaintext exclude each other"))
+	}
+	sizes := []struct {
+		name  string
+		value *int
+		zero  int
+	}{
+		{"MaxStatementBytes", &c.MaxStatementBytes, 1 << 20},
+		{"MaxMessageBytes", &c.MaxMessageBytes, 16 << 20},
+		{"MaxPipeline", &c.MaxPipeline, 10_000},
+		{"MaxNames", &c.MaxNames, 10_000},
+		{"FactsCacheBytes", &c.FactsCacheBytes, 64 << 20},
+	}
+	for _, s := range sizes {
+		if *s.value < 0 {
+			problems = append(problems, fmt.Errorf("Config.%s is negative", s.name))
+		}
+		if *s.value == 0 {
+			*s.value = s.zero
+		}
+	}
+	durations := []struct {
+		value *time.Duration
+		zero  time.Duration
+	}{
+		{&c.StartupTimeout, 30 * time.Second},
+		{&c.ConnectTimeout, 10 * time.Second},
+		{&c.CatalogueMaxAge, 30 * time.Second},
+	}
+	for _, d := range durations {
+		if *d.value <= 0 {
+			*d.value = d.zero
+		}
+	}
+	if c.UpstreamTLS != nil {
+		c.UpstreamTLS = c.UpstreamTLS.Clone()
+	}
+	if c.TLS != nil {
+		c.TLS = c.TLS.Clone()
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,209 @@
+package pgproxy
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/headgate/gateway/intercept"
+)
+
+// fields is the parsed content of an ErrorResponse or NoticeResponse (manual,
+// "Error and Notice Message Fields").
+type fields struct {
+	severity, code string
+	within         bool // raised inside a function or trigger
+	raw            []byte
+}
+
+func parseFields(body []byte) (fields, error) {
+	f := fields{raw: body, severity: severityError, code: "XX000"}
+	for rest := body; ; {
+		if len(rest) == 0 {
+			return f, fmt.Errorf("%w: error fields are not terminated", errMalformed)
+		}
+		code := rest[0]
+		if code == 0 {
+			if len(rest) != 1 {
+				return f, fmt.Errorf("%w: bytes behind the error fields", errMalformed)
+			}
+			return f, nil
+		}
+		value, next, ok := cutString(rest[1:])
+		if !ok {
+			return f, fmt.Errorf("%w: error field", errMalformed)
+		}
+		rest = next
+		switch code {
+		case 'V':
+			f.severity = value
+		case 'C':
+			f.code = value
+		case 'W':
+			f.within = true
+		}
+	}
+}
+
+// fatal reports whether the server ends the connection.
+func (f fields) fatal() bool { return f.severity == severityFatal || f.severity == "PANIC" }
+
+// serverError passes on, rewrites or scrubs an error, and follows what the
+// server skips after it.
+func (s *session) serverError(e *entry, body []byte) error {
+	f, err := parseFields(body)
+	if err != nil {
+		return err
+	}
+	switch {
+	case e != nil && e.refusal != nil && !f.fatal():
+		s.outgoing.change()
+		s.outgoing.out = appendEntryRefusal(s.outgoing.out, e)
+	case e != nil && e.hidden && !f.fatal():
+		s.outgoing.change()
+		if e.collect != nil {
+			e.collect.failed = f.code
+		}
+	default:
+		s.scrub(e, msgError, f)
+	}
+	if e == nil || f.fatal() {
+		return nil
+	}
+	s.finish(e, intercept.Outcome{Status: "error", Failure: f.code})
+	s.skipAfterError(e)
+	return nil
+}
+
+// skipAfterError follows the server: after an error of the extended protocol it
+// skips to the next Sync; after one of a Query or a Sync it goes on.
+func (s *session) skipAfterError(e *entry) {
+	if e.kind == msgQuery || e.kind == msgSync {
+		return
+	}
+	found := s.queue.abort(func(skipped *entry) {
+		s.finish(skipped, intercept.Outcome{Status: "skipped"})
+		s.namesPending -= skipped.renames
+	})
+	if !found {
+		s.discarding = true
+	}
+	s.moved.Broadcast()
+}
+
+func appendEntryRefusal(b []byte, e *entry) []byte {
+	if e.sqlstate == "" {
+		return appendRefusal(b, severityError, e.refusal)
+	}
+	return appendProblem(b, msgError, problem{severity: severityError, code: e.sqlstate, message: e.refusal.Reason})
+}
+
+// notice passes on or scrubs a notice.
+func (s *session) notice(e *entry, body []byte) error {
+	f, err := parseFields(body)
+	if err != nil {
+		return err
+	}
+	if e != nil && (e.hidden || e.refusal != nil) {
+		s.outgoing.change()
+		return nil
+	}
+	s.scrub(e, msgNotice, f)
+	return nil
+}
+
+// scrub takes the texts out of an error or notice that could quote a masked
+// value: messages quote what could not be converted, details the row that
+// violated a constraint. Severity, SQLSTATE, position and the names of objects
+// stay.
+func (s *session) scrub(e *entry, typ byte, f fields) {
+	if !s.mayQuote(e, f) {
+		return
+	}
+	s.outgoing.change()
+	s.outgoing.out = appendMessage(s.outgoing.out, typ, func(b []byte) []byte {
+		for rest := f.raw; rest[0] != 0; {
+			end := bytes.IndexByte(rest, 0)
+			switch rest[0] {
+			case 'S', 'V', 'C', 'P', 's', 't', 'c', 'd', 'n':
+				b = append(b, rest[:end+1]...)
+			case 'M':
+				b = appendText(append(b, 'M'), "details are withheld: they could quote a masked value")
+			}
+			rest = rest[end+1:]
+		}
+		return append(b, 0)
+	})
+}
+
+// mayQuote reports whether the texts could hold a masked value. Outside any
+// statement, and where a transaction ends (deferred constraints, triggers), that
+// is so as soon as the session has seen masks; within a statement, if that
+// statement reaches masked columns or runs code that the gateway can't see.
+func (s *session) mayQuote(e *entry, f fields) bool {
+	if !s.masksSeen {
+		return false
+	}
+	run := e.running()
+	if run == nil {
+		return true
+	}
+	return run.sensitive || f.within || run.endsTransaction
+}
+
+// running returns what the entry runs, nil if it does not run a statement.
+func (e *entry) running() *execution {
+	if e == nil {
+		return nil
+	}
+	if e.run == nil && e.portal != nil {
+		return e.portal.run
+	}
+	return e.run
+}
+
+// parameterStatus passes on what the server reports of its settings and ends the
+// session where a change means that SQL would be read in another way than the
+// gateway reads it.
+func (s *session) parameterStatus(body []byte) error {
+	name, rest, ok := cutString(body)
+	value, rest, ok2 := cutString(rest)
+	if !ok || !ok2 || len(rest) != 0 {
+		return fmt.Errorf("%w: ParameterStatus", errMalformed)
+	}
+	return checkSetting(name, value)
+}
+
+// checkSetting refuses values under which the server would read SQL differently.
+func checkSetting(name, value string) error {
+	switch name {
+	case "standard_conforming_strings":
+		if value != "on" {
+			return fmt.Errorf("pgproxy: server has %s = %s", name, value)
+		}
+	case "client_encoding":
+		if !isUTF8(value) {
+			return fmt.Errorf("pgproxy: server has %s = %s", name, value)
+		}
+	}
+	return nil
+}
+
+// notification passes on a notification; once masks have been in force its
+// payload is taken out, for a trigger could have put anything there.
+func (s *session) notification(body []byte) error {
+	if len(body) < 4 {
+		return fmt.Errorf("%w: NotificationResponse", errMalformed)
+	}
+	channel, rest, ok := cutString(body[4:])
+	if _, rest, ok2 := cutString(rest); !ok || !ok2 || len(rest) != 0 {
+		return fmt.Errorf("%w: NotificationResponse", errMalformed)
+	}
+	if !s.masksSeen {
+		return nil
+	}
+	s.outgoing.change()
+	s.outgoing.out = appendMessage(s.outgoing.out, msgNotification, func(b []byte) []byte {
+		return appendText(appendText(append(b, body[:4]...), channel), "")
+	})
+	return nil
+}

@@ -1,0 +1,179 @@
+package pgproxy
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
+	"github.com/headgate/gateway/policy"
+)
+
+// query judges a simple Query: all its statements as one command, and all or
+// nothing of it is sent.
+func (s *session) query(msg, body []byte) (*wait, error) {
+	text, rest, ok := cutString(body)
+	if !ok || len(rest) != 0 {
+		return nil, fmt.Errorf("%w: Query", errMalformed)
+	}
+	r, w, refusal := s.analyze(text)
+	if w != nil {
+		return w, nil
+	}
+	if refusal != nil {
+		cmd := &policy.Command{Action: policy.ActionQuery, Text: text, Facts: r.factsOrOpaque(refusal.Reason)}
+		s.refuse(msgQuery, s.guard.Refuse(cmd, refusal).Refused())
+		return nil, nil
+	}
+	cmd := &policy.Command{Action: policy.ActionQuery, Text: text, Facts: r.facts}
+	return s.judge(cmd, func(v intercept.Verdict) {
+		run, v := s.execution(r, cmd, v)
+		if !v.Forward {
+			s.refuse(msgQuery, v.Refused())
+			return
+		}
+		s.send(msg, entry{kind: msgQuery, run: run, judged: true, verdict: v, renames: r.renames})
+		s.nextBatch()
+	}), nil
+}
+
+// analyze finds out what a text does. It returns a refusal for what can't be
+// judged or is not carried.
+func (s *session) analyze(text string) (*resolved, *wait, *intercept.Refusal) {
+	q, err := s.proxy.analyzer.Analyze(text)
+	if err != nil {
+		return nil, nil, unparsable(err)
+	}
+	return s.resolve(q)
+}
+
+// reanalyze resolves a prepared statement again: the catalogue, or what the
+// statement's own names mean, may have changed.
+func (s *session) reanalyze(st *statement) (*resolved, *wait, *intercept.Refusal) {
+	if !st.query.usesNames && st.query.catalogue == s.shelf.newest.Load() {
+		return st.query, nil, st.query.refusal
+	}
+	r, w, refusal := s.resolve(st.query.query)
+	if w == nil && refusal == nil && !r.usesNames {
+		st.query = r
+	}
+	return r, w, refusal
+}
+
+func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refusal) {
+	if w := s.refreshCatalogue(); w != nil {
+		return nil, w, nil
+	}
+	c := s.shelf.newest.Load()
+	r := c.remembered(q)
+	if r == nil {
+		if usesNames(q) && s.namesPending > 0 {
+			return nil, s.waitFor(func() bool { return s.namesPending == 0 }), nil
+		}
+		r = c.resolve(q, meaning{s.statementCalled, s.cursorCalled})
+		if !r.usesNames {
+			c.remember(q, r)
+		}
+	}
+	if r.unknown && !s.shelf.stale.Swap(true) {
+		if w := s.refreshCatalogue(); w != nil {
+			return nil, w, nil
+		}
+	}
+	return r, nil, r.refusal
+}
+
+func usesNames(q *sqlfacts.Query) bool {
+	for _, s := range q.Statements {
+		if s.Executes != "" || s.Fetches != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// statementCalled returns the prepared statement of a name, nil if there is none.
+func (s *session) statementCalled(name string) *traced {
+	st := s.names.statements[name]
+	if st == nil || len(st.query.traced) != 1 {
+		return nil
+	}
+	return st.query.traced[0]
+}
+
+// cursorCalled returns the cursor or portal of a name, nil if there is none.
+func (s *session) cursorCalled(name string) *traced {
+	p := s.names.portals[name]
+	if p == nil {
+		return nil
+	}
+	if p.cursor != nil {
+		return p.cursor
+	}
+	if len(p.run.query.traced) != 1 {
+		return nil
+	}
+	return p.run.query.traced[0]
+}
+
+// unparsable says why a text can't be judged.
+func unparsable(err error) *intercept.Refusal {
+	r := &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: err.Error()}
+	var syntax *sqlfacts.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		r.Code, r.Reason = intercept.CodeUnparsable, syntax.Message
+	case errors.Is(err, sqlfacts.ErrSyntax), errors.Is(err, sqlfacts.ErrEncoding), errors.Is(err, sqlfacts.ErrParser):
+		r.Code = intercept.CodeUnparsable
+	}
+	return r
+}
+
+// statementDone follows what a statement that is complete did to the session.
+func (s *session) statementDone(e *entry) {
+	run := e.run
+	if run.current >= len(run.query.traced) {
+		return
+	}
+	t := run.query.traced[run.current]
+	if e.kind == msgQuery {
+		run.current++
+		run.plan = nil
+	}
+	if t.statement.ChangesCatalog {
+		s.catalogueChanged = true
+	}
+	if changesNames(t.statement) {
+		s.rename(t, run)
+		e.renames--
+		s.namesPending--
+	}
+}
+
+// rename gives names the meaning that a complete statement gave them.
+func (s *session) rename(t *traced, run *execution) {
+	st := t.statement
+	settled := mark{batch: s.batch, confirmed: true}
+	switch {
+	case st.Prepares != "":
+		inner := &resolved{
+			query:     &sqlfacts.Query{Statements: []*sqlfacts.Statement{t.inner.statement}, ExactOnly: true},
+			catalogue: run.query.catalogue, traced: []*traced{t.inner}, refusal: run.query.refusal,
+		}
+		inner.facts = inner.policyFacts()
+		s.names.setStatement(st.Prepares, &statement{text: run.text, query: inner, mark: settled})
+	case st.Declares != "":
+		s.names.setPortal(st.Declares, &portal{cursor: t.inner, mark: settled})
+	case st.DeallocatesAll:
+		clear(s.names.statements)
+	case st.Deallocates != "":
+		s.names.setStatement(st.Deallocates, nil)
+	case st.ClosesAll:
+		clear(s.names.portals)
+	case st.Closes != "":
+		s.names.setPortal(st.Closes, nil)
+	case st.Discards == "all":
+		clear(s.names.statements)
+		clear(s.names.portals)
+	}
+}

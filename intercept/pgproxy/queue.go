@@ -1,0 +1,102 @@
+package pgproxy
+
+import "github.com/headgate/gateway/intercept"
+
+// An entry is one message that was sent to the server and whose answer has not
+// been seen to its end. The server answers in order, so the head of the queue is
+// what it is busy with.
+type entry struct {
+	// kind is the type of the message: Query, Parse, Bind, Describe, Execute,
+	// Close or Sync.
+	kind byte
+	// refusal is set where a failing message was sent in place of the client's:
+	// the server's error is rewritten into the refusal.
+	refusal *intercept.Refusal
+	// hidden says that the gateway sent it for itself: the answer is swallowed.
+	hidden bool
+	// collect takes the answer of a hidden Query.
+	collect *collector
+
+	// judged says that verdict is of this entry and wants a Result.
+	judged  bool
+	verdict intercept.Verdict
+	// run is what produces rows or errors, nil where nothing runs.
+	run *execution
+	// statement is what Parse and Describe are about, portal what Bind, Describe
+	// and Execute are about.
+	statement *statement
+	portal    *portal
+	// renames counts the statements that change names in SQL, as PREPARE does;
+	// what they did is known when they are complete.
+	renames int
+	// sqlstate, if set, replaces the one that follows from refusal.
+	sqlstate string
+	// status is the last command tag of a Query.
+	status string
+	// undo takes back what the message did to the session's names.
+	undo func()
+
+	rows  int64
+	bytes int64
+}
+
+// queue is a ring of entries.
+type queue struct {
+	ring       []entry
+	head, size int
+}
+
+func (q *queue) push(e entry) {
+	if q.size == len(q.ring) {
+		q.grow()
+	}
+	q.ring[(q.head+q.size)%len(q.ring)] = e
+	q.size++
+}
+
+func (q *queue) grow() {
+	next := make([]entry, max(16, 2*len(q.ring)))
+	for i := range q.size {
+		next[i] = *q.at(i)
+	}
+	q.ring, q.head = next, 0
+}
+
+// at returns the i-th entry from the head.
+func (q *queue) at(i int) *entry { return &q.ring[(q.head+i)%len(q.ring)] }
+
+// front returns the head, nil for an empty queue.
+func (q *queue) front() *entry {
+	if q.size == 0 {
+		return nil
+	}
+	return q.at(0)
+}
+
+func (q *queue) pop() {
+	*q.at(0) = entry{}
+	q.head = (q.head + 1) % len(q.ring)
+	q.size--
+}
+
+// abort drops the head and everything up to the next Sync, which the server skips
+// after an error in the extended protocol, and takes back what they did to names.
+// skipped is called for each. It reports whether that Sync is in the queue.
+func (q *queue) abort(skipped func(*entry)) bool {
+	n := 0
+	for n < q.size && q.at(n).kind != msgSync {
+		n++
+	}
+	for i := n - 1; i >= 0; i-- {
+		if undo := q.at(i).undo; undo != nil {
+			undo()
+		}
+	}
+	for i := range n {
+		skipped(q.at(i))
+	}
+	for range n {
+		q.pop()
+	}
+	return q.size > 0
+}

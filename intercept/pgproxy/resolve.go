@@ -1,0 +1,293 @@
+package pgproxy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
+	"github.com/headgate/gateway/policy"
+)
+
+// resolved is an analysed text whose names have been looked up in a catalogue.
+// It is immutable and, unless it uses names of the session, shared.
+type resolved struct {
+	query     *sqlfacts.Query
+	catalogue *catalogue
+	facts     *policy.Facts
+	traced    []*traced
+	// usesNames says that a statement is about a prepared statement or cursor by
+	// its name, whose meaning is the session's.
+	usesNames bool
+	// renames counts the statements that change what names mean.
+	renames int
+	// unknown says that a relation is not in the catalogue.
+	unknown bool
+	// endsTransaction says that a statement ends a transaction.
+	endsTransaction bool
+	// refusal is set for what the gateway does not carry.
+	refusal *intercept.Refusal
+}
+
+// traced is one statement with the relations that it reaches.
+type traced struct {
+	statement *sqlfacts.Statement
+	// rows is the statement that the rows come from: itself, or what EXECUTE or
+	// FETCH names. Nil if that is not known.
+	rows *traced
+	// reads are the relations read, with the columns, views expanded.
+	reads []reading
+	// lost says that a relation is not in the catalogue, or that code is run which
+	// the gateway can't see.
+	lost bool
+	// inner is what PREPARE or DECLARE gives a name to.
+	inner *traced
+	// effects is what the policy is told.
+	effects []policy.Effect
+	opaque  []string
+}
+
+// reading is a relation and the columns of it that a statement reads; "*" is all.
+type reading struct {
+	relation *relation
+	columns  []string
+}
+
+func (r *resolved) factsOrOpaque(reason string) *policy.Facts {
+	if r == nil || r.facts == nil {
+		return opaqueFacts(reason)
+	}
+	return r.facts
+}
+
+// sameMeaning reports whether two resolutions of one text mean the same.
+func (r *resolved) sameMeaning(other *resolved) bool {
+	return slices.EqualFunc(r.traced, other.traced, func(a, b *traced) bool {
+		return a.statement == b.statement && sameRows(a.rows, b.rows)
+	})
+}
+
+func sameRows(a, b *traced) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.statement == b.statement
+}
+
+// meaning looks names of the session up. A nil func knows none.
+type meaning struct {
+	statement func(name string) *traced
+	cursor    func(name string) *traced
+}
+
+// resolve looks up all names of a text. Statements of one text follow each other,
+// so what an earlier one names a later one may use.
+func (c *catalogue) resolve(q *sqlfacts.Query, session meaning) *resolved {
+	r := &resolved{query: q, catalogue: c}
+	local := meaning{statement: session.statement, cursor: session.cursor}
+	for _, s := range q.Statements {
+		t := c.trace(s, local)
+		r.traced = append(r.traced, t)
+		r.usesNames = r.usesNames || s.Executes != "" || s.Fetches != ""
+		r.unknown = r.unknown || t.lost
+		r.endsTransaction = r.endsTransaction || endsTransaction(s.Transaction)
+		if changesNames(s) {
+			r.renames++
+			local = local.after(s, t)
+		}
+		if r.refusal == nil {
+			r.refusal = uncarriedStatement(s)
+		}
+	}
+	r.facts = r.policyFacts()
+	return r
+}
+
+func endsTransaction(k sqlfacts.TransactionKind) bool {
+	switch k {
+	case sqlfacts.TransactionCommit, sqlfacts.TransactionPrepare, sqlfacts.TransactionCommitPrepared:
+		return true
+	default:
+		return false
+	}
+}
+
+// changesNames reports whether a statement changes what names mean.
+func changesNames(s *sqlfacts.Statement) bool {
+	return s.Prepares != "" || s.Deallocates != "" || s.DeallocatesAll ||
+		s.Declares != "" || s.Closes != "" || s.ClosesAll || s.Discards != ""
+}
+
+// after is what names mean behind a statement of the same text.
+func (m meaning) after(s *sqlfacts.Statement, t *traced) meaning {
+	before := m
+	m.statement = func(name string) *traced {
+		switch {
+		case s.Prepares == name:
+			return t.inner
+		case s.Deallocates == name, s.DeallocatesAll, s.Discards == "all":
+			return nil
+		default:
+			return before.statement(name)
+		}
+	}
+	m.cursor = func(name string) *traced {
+		switch {
+		case s.Declares == name:
+			return t.inner
+		case s.Closes == name, s.ClosesAll, s.Discards == "all":
+			return nil
+		default:
+			return before.cursor(name)
+		}
+	}
+	return m
+}
+
+// trace looks up the names of one statement.
+func (c *catalogue) trace(s *sqlfacts.Statement, m meaning) *traced {
+	t := &traced{statement: s, opaque: s.Opaque, lost: s.UnknownFunctions}
+	t.rows = t
+	for i := range s.Effects {
+		t.addEffect(c, &s.Effects[i])
+	}
+	if s.Inner != nil && (s.Prepares != "" || s.Declares != "") {
+		t.inner = c.trace(s.Inner, m)
+	}
+	if s.Executes != "" {
+		t.follow(m.statement(s.Executes), "EXECUTE of a statement that the gateway has not seen")
+	}
+	if s.Fetches != "" {
+		t.follow(m.cursor(s.Fetches), "FETCH from a cursor that the gateway has not seen")
+	}
+	return t
+}
+
+// follow makes t have the effects and rows of what it names.
+func (t *traced) follow(named *traced, unknown string) {
+	t.rows = nil
+	if named == nil {
+		t.opaque = append(slices.Clone(t.opaque), unknown)
+		t.lost = true
+		return
+	}
+	t.rows = named.rows
+	t.effects = append(slices.Clone(t.effects), named.effects...)
+	t.opaque = append(slices.Clone(t.opaque), named.opaque...)
+	t.reads = append(slices.Clone(t.reads), named.reads...)
+	t.lost = t.lost || named.lost
+}
+
+// isRelation says which kinds of effects are about relations.
+func isRelation(kind string) bool { return kind == "table" || kind == "lock" }
+
+func (t *traced) addEffect(c *catalogue, e *sqlfacts.Effect) {
+	if !isRelation(e.Kind) {
+		t.effects = append(t.effects, policy.Effect{Verb: e.Verb, Kind: e.Kind, Name: joinName(e.Schema, e.Name)})
+		return
+	}
+	rel := c.lookup(e.Schema, e.Name)
+	effect := policy.Effect{Verb: e.Verb, Kind: e.Kind, Name: c.nameOf(rel, e)}
+	effect.Columns = columnNames(rel, e.Columns)
+	effect.Filtered = columnNames(rel, e.Filtered)
+	t.effects = append(t.effects, effect)
+	if e.Verb == policy.VerbRead {
+		t.addReading(rel, effect.Columns)
+	}
+}
+
+// addReading notes what is read, and what a view reads in turn: a policy about a
+// table must not be got round by a view.
+func (t *traced) addReading(rel *relation, columns []string) {
+	if rel == nil {
+		t.lost = true
+		return
+	}
+	t.reads = append(t.reads, reading{rel, columns})
+	t.lost = t.lost || rel.blind
+	for _, source := range rel.reads {
+		t.reads = append(t.reads, reading{source, []string{"*"}})
+		t.effects = append(t.effects, policy.Effect{
+			Verb: policy.VerbRead, Kind: "table", Name: joinName(source.schema, source.name), Columns: []string{"*"},
+		})
+	}
+}
+
+// nameOf returns the qualified name. What is not in the catalogue would be made,
+// or does not exist; its name is the one that the server would look for last.
+func (c *catalogue) nameOf(rel *relation, e *sqlfacts.Effect) string {
+	switch {
+	case rel != nil:
+		return joinName(rel.schema, rel.name)
+	case e.Schema == "":
+		return joinName(c.home(), e.Name)
+	default:
+		return joinName(e.Schema, e.Name)
+	}
+}
+
+func joinName(schema, name string) string {
+	if schema == "" {
+		return name
+	}
+	return schema + "." + name
+}
+
+// columnNames returns the columns that the relation can have, each once.
+func columnNames(rel *relation, refs []sqlfacts.ColumnRef) []string {
+	var out []string
+	for _, ref := range refs {
+		name := ref.Name
+		switch {
+		case rel == nil:
+		case ref.Position > 0:
+			name = rel.columnAt(ref.Position)
+		case ref.Ambiguous && name != "*" && !rel.has(name) && !isSystemColumn(name):
+			continue
+		case ref.Unless != "" && rel.has(ref.Unless):
+			name = ref.Unless
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// columnAt returns the n-th column from 1, "*" if there is none: dropped columns
+// do not count.
+func (r *relation) columnAt(n int) string {
+	numbers := make([]int16, 0, len(r.columns))
+	for number, name := range r.columns {
+		if !strings.HasPrefix(name, "........pg.dropped.") {
+			numbers = append(numbers, number)
+		}
+	}
+	if n > len(numbers) {
+		return "*"
+	}
+	slices.Sort(numbers)
+	return r.columns[numbers[n-1]]
+}
+
+func isSystemColumn(name string) bool {
+	switch name {
+	case "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid":
+		return true
+	default:
+		return false
+	}
+}
+
+// policyFacts puts together what the policy is told of all statements.
+func (r *resolved) policyFacts() *policy.Facts {
+	f := &policy.Facts{Effects: []policy.Effect{}, Opaque: []string{}, SQL: &policy.SQL{Statements: []policy.SQLStatement{}}}
+	for _, t := range r.traced {
+		f.Effects = append(f.Effects, t.effects...)
+		f.Opaque = append(f.Opaque, t.opaque...)
+		f.SQL.Statements = append(f.SQL.Statements, policy.SQLStatement{
+			Tag: t.statement.Tag, Where: t.statement.Where, Functions: t.statement.Functions,
+		})
+	}
+	return f
+}

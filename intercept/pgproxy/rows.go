@@ -1,0 +1,81 @@
+package pgproxy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// errUnmaskable says that a row arrived whose layout is not known although masks
+// are in force. Nothing of it is released and the session ends.
+var errUnmaskable = errors.New("pgproxy: a row of unknown layout must be masked")
+
+// rowsPass reports whether rows of the head of the queue go through unchanged.
+func (s *session) rowsPass() bool {
+	e := s.queue.front()
+	return e != nil && e.run != nil && !e.hidden && e.refusal == nil && e.run.passes()
+}
+
+func (s *session) countRow(n int) {
+	e := s.queue.front()
+	e.rows++
+	e.bytes += int64(n)
+}
+
+// dataRow releases a row, masked where its plan says so.
+func (s *session) dataRow(body []byte) error {
+	if s.rowsPass() {
+		s.countRow(len(body))
+		return nil
+	}
+	e := s.queue.front()
+	if e == nil || e.refusal != nil {
+		return unexpected(msgDataRow)
+	}
+	if e.hidden {
+		return s.hiddenAnswer(e, msgDataRow, body)
+	}
+	if e.run == nil {
+		return unexpected(msgDataRow)
+	}
+	if e.run.plan == nil {
+		return errUnmaskable
+	}
+	s.outgoing.change()
+	start := len(s.outgoing.out)
+	out := append(s.outgoing.out, msgDataRow, 0, 0, 0, 0)
+	out, err := e.run.plan.Row(out, body)
+	if err != nil {
+		return fmt.Errorf("pgproxy: mask: %w", err)
+	}
+	binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
+	s.outgoing.out = out
+	s.countRow(len(out) - start - headerSize)
+	return nil
+}
+
+// rowDescription fixes the layout of the rows that follow, or of a statement or
+// portal that was described.
+func (s *session) rowDescription(e *entry, body []byte) error {
+	switch {
+	case e.kind == msgQuery && e.run != nil:
+		return s.planRows(e.run, body, nil)
+	case e.kind == msgDescribe && e.statement != nil:
+		e.statement.layout = append([]byte(nil), body...)
+		s.done()
+		return nil
+	case e.kind == msgDescribe && e.portal != nil:
+		err := s.planRows(e.portal.run, body, nil)
+		s.done()
+		return err
+	default:
+		return unexpected(msgRowDescription)
+	}
+}
+
+// describedNothing notes that a statement or portal returns no rows.
+func (s *session) describedNothing(e *entry) {
+	if e.statement != nil {
+		e.statement.layout = nil
+	}
+}

@@ -1,0 +1,165 @@
+package pgproxy
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
+	"github.com/headgate/gateway/mask"
+	"github.com/headgate/gateway/policy"
+)
+
+// A ruleset is the compiled masks of a decision, with what has been worked out
+// for them. It is safe for concurrent use.
+type ruleset struct {
+	rules *mask.Rules
+	known sync.Map // *relation → bool: sensitive
+
+	mu    sync.RWMutex
+	plans map[planKey]*mask.Plan
+}
+
+// planKey is the shape of a result.
+type planKey struct {
+	statement *sqlfacts.Statement
+	catalogue *catalogue
+	layout    string
+	formats   string
+	distrust  bool
+}
+
+// maxPlans and maxRulesets bound what is remembered; beyond it starts anew.
+const (
+	maxPlans    = 4096
+	maxRulesets = 256
+)
+
+// rulesets compiles masks, once for each decision that brings them.
+type rulesets struct {
+	set *mask.Set
+	mu  sync.Mutex
+	// compiled is by the identity of the decision's masks.
+	compiled map[*policy.Mask]*ruleset
+}
+
+func (r *rulesets) compile(masks []policy.Mask) (*ruleset, error) {
+	key := &masks[0]
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c := r.compiled[key]; c != nil {
+		return c, nil
+	}
+	rules, err := r.set.Rules(masks)
+	if err != nil {
+		return nil, err
+	}
+	if r.compiled == nil || len(r.compiled) >= maxRulesets {
+		r.compiled = make(map[*policy.Mask]*ruleset)
+	}
+	c := &ruleset{rules: rules}
+	r.compiled[key] = c
+	return c, nil
+}
+
+// sensitive reports whether the relation has a masked column, itself or through
+// the tables that share rows with it or that it is a view of.
+func (r *ruleset) sensitive(rel *relation) bool {
+	if known, ok := r.known.Load(rel); ok {
+		return known.(bool)
+	}
+	sensitive := rel.isStatistics() || r.own(rel)
+	for _, other := range rel.family {
+		sensitive = sensitive || r.own(other)
+	}
+	for _, other := range rel.reads {
+		sensitive = sensitive || r.sensitive(other)
+	}
+	r.known.Store(rel, sensitive)
+	return sensitive
+}
+
+// own reports whether a rule matches a column of the relation itself.
+func (r *ruleset) own(rel *relation) bool {
+	for _, column := range rel.columns {
+		if r.matches(rel, column) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *ruleset) matches(rel *relation, column string) bool {
+	return r.rules.Match(mask.Source{Schema: rel.schema, Table: rel.name, Column: column}) != ""
+}
+
+// masked returns the first masked column that is read, "" if there is none.
+func (r *ruleset) masked(read reading) string {
+	if !r.sensitive(read.relation) {
+		return ""
+	}
+	name := joinName(read.relation.schema, read.relation.name)
+	if read.relation.isView() {
+		return name
+	}
+	for _, column := range read.columns {
+		if column == "*" {
+			return name
+		}
+		for _, source := range read.relation.sources(column) {
+			if r.rules.Match(source) != "" {
+				return name + "." + column
+			}
+		}
+	}
+	return ""
+}
+
+// sources are the columns whose values a column of a table can hold: its own, and
+// those of the same name in tables that share rows with it.
+func (rel *relation) sources(column string) []mask.Source {
+	out := []mask.Source{{Schema: rel.schema, Table: rel.name, Column: column}}
+	for _, other := range rel.family {
+		if other != rel {
+			out = append(out, mask.Source{Schema: other.schema, Table: other.name, Column: column})
+		}
+	}
+	return out
+}
+
+// isStatistics reports whether the relation holds samples of other tables' values.
+func (rel *relation) isStatistics() bool {
+	if rel.schema != "pg_catalog" {
+		return false
+	}
+	switch rel.name {
+	case "pg_stats", "pg_statistic", "pg_statistic_ext_data", "pg_stats_ext", "pg_stats_ext_exprs", "pg_largeobject":
+		return true
+	default:
+		return false
+	}
+}
+
+// plan returns the plan of a result shape, compiled once.
+func (r *ruleset) plan(key planKey, columns func() ([]mask.Column, error)) (*mask.Plan, error) {
+	r.mu.RLock()
+	p := r.plans[key]
+	r.mu.RUnlock()
+	if p != nil {
+		return p, nil
+	}
+	traced, err := columns()
+	if err != nil {
+		return nil, err
+	}
+	p, err = mask.Compile(r.rules, traced)
+	if err != nil {
+		return nil, fmt.Errorf("pgproxy: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.plans == nil || len(r.plans) >= maxPlans {
+		r.plans = make(map[planKey]*mask.Plan)
+	}
+	r.plans[key] = p
+	return p, nil
+}

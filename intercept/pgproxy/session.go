@@ -1,0 +1,106 @@
+package pgproxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+
+	"github.com/headgate/gateway/intercept"
+)
+
+// A session is one authenticated client and its server connection. It is a state
+// machine that does no I/O: fromClient and fromServer take bytes and say what to
+// send; a driver moves the bytes. The two directions share the state under mu.
+type session struct {
+	proxy *Interceptor
+	guard *intercept.Guard
+
+	mu    sync.Mutex
+	moved sync.Cond // signalled whenever the server has answered something
+
+	// toServer holds what has been judged and may be sent.
+	toServer, spare []byte
+	// batch numbers what lies between two Syncs or simple Queries; answered is
+	// the last batch whose ReadyForQuery has come.
+	batch, answered uint64
+	// skipping says that a failing message was sent in place of a refused one:
+	// the server skips to the next Sync, and so does the gateway.
+	skipping bool
+	// discarding says that the server has reported an error and skips to a Sync
+	// that the client has not sent yet.
+	discarding bool
+	// oversize is how many bytes of a refused, over-long message are left to drop.
+	oversize int
+	// status is the server's transaction status of the last ReadyForQuery.
+	status byte
+
+	queue queue
+	names names
+	shelf *shelf
+	// open says that messages have been sent since the last Sync or Query.
+	open bool
+	// refreshing collects the catalogue while it is being asked for.
+	refreshing *collector
+	// catalogueChanged says that a statement of a transaction that is still open
+	// changed the catalogue.
+	catalogueChanged bool
+
+	// namesPending counts statements in the queue that change names in SQL.
+	namesPending int
+
+	outgoing outgoing
+	// passing is how many bytes of a row are left to pass through unseen.
+	passing int
+	// results wait to be recorded behind the output that they belong to.
+	results []finished
+	// notices wait for the end of a message that is being passed through.
+	notices []byte
+	// masksSeen says that some verdict of this session had masks.
+	masksSeen bool
+	// ended is why the session can't go on.
+	ended error
+	// cancelWait ends the wait for an approval; cancelUpstream passes a cancel
+	// request on.
+	cancelWait     context.CancelFunc
+	cancelUpstream func(context.Context) error
+}
+
+// finished is a command whose end has been seen.
+type finished struct {
+	verdict intercept.Verdict
+	outcome intercept.Outcome
+}
+
+// errEnded says that the client has said goodbye.
+var errEnded = errors.New("pgproxy: client terminated")
+
+func newSession(p *Interceptor, g *intercept.Guard, up *upstream, shelf *shelf) *session {
+	s := &session{proxy: p, guard: g, status: up.status, shelf: shelf}
+	s.moved.L = &s.mu
+	s.names.limit = p.cfg.MaxNames
+	s.batch = 1
+	return s
+}
+
+// fail ends the session; the first reason counts.
+func (s *session) fail(err error) error {
+	if s.ended == nil {
+		s.ended = err
+	}
+	s.moved.Broadcast()
+	return s.ended
+}
+
+// isTrusted reports whether a token may cross conn readably: it does not leave
+// the machine, or the process.
+func isTrusted(conn net.Conn) bool {
+	switch a := conn.RemoteAddr().(type) {
+	case *net.TCPAddr:
+		return a.IP.IsLoopback()
+	case *net.UnixAddr:
+		return true
+	default:
+		return a != nil && a.Network() == "pipe"
+	}
+}

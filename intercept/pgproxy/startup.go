@@ -1,0 +1,180 @@
+package pgproxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+)
+
+// Request codes of startup packets (manual, "Message Formats").
+const (
+	codeCancel = 80877102
+	codeSSL    = 80877103
+	codeGSSENC = 80877104
+
+	protocolMajor = 3
+	protocol30    = 3 << 16
+	protocol32    = 3<<16 | 2
+)
+
+// maxStartupPacket is the server's own bound, MAX_STARTUP_PACKET_LENGTH.
+const maxStartupPacket = 10_000
+
+// startup is a client's startup packet, or its cancel request.
+type startup struct {
+	protocol   uint32
+	parameters map[string]string
+	// options are the protocol options asked for, names with prefix "_pq_.".
+	options []string
+	// cancel is set for a cancel request: the process id and the key.
+	cancel *cancelRequest
+}
+
+type cancelRequest struct {
+	pid uint32
+	key []byte
+}
+
+// errHandshake says that a client broke the rules before authentication. It gets
+// no answer, as a server would give none.
+var errHandshake = errors.New("pgproxy: startup refused")
+
+// negotiate answers encryption requests and reads the startup packet. It returns
+// the connection to go on with, which is a *tls.Conn where TLS was agreed.
+//
+// Each kind of encryption request is allowed once. A client that sends bytes
+// behind an SSLRequest without waiting for the answer is cut off: a man in the
+// middle could have put them there (CVE-2021-3935).
+func negotiate(conn net.Conn, config *tls.Config) (net.Conn, *startup, error) {
+	var askedSSL, askedGSS bool
+	for {
+		packet, err := readStartupPacket(conn)
+		if err != nil {
+			return conn, nil, err
+		}
+		code := binary.BigEndian.Uint32(packet)
+		switch {
+		case code == codeSSL && len(packet) == 4 && !askedSSL:
+			askedSSL = true
+			if _, encrypted := conn.(*tls.Conn); encrypted {
+				return conn, nil, fmt.Errorf("%w: SSLRequest inside TLS", errHandshake)
+			}
+			if conn, err = answerSSL(conn, config); err != nil {
+				return conn, nil, err
+			}
+		case code == codeGSSENC && len(packet) == 4 && !askedGSS:
+			askedGSS = true
+			if _, err := conn.Write([]byte{'N'}); err != nil {
+				return conn, nil, err
+			}
+		case code == codeSSL, code == codeGSSENC:
+			return conn, nil, fmt.Errorf("%w: repeated or padded encryption request", errHandshake)
+		default:
+			s, err := parseStartup(packet)
+			return conn, s, err
+		}
+	}
+}
+
+// readStartupPacket reads one packet and nothing beyond it. The returned bytes
+// follow the length.
+func readStartupPacket(conn net.Conn) ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(conn, head[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n < 8 || n > maxStartupPacket {
+		return nil, fmt.Errorf("%w: startup packet of %d bytes", errHandshake, n)
+	}
+	packet := make([]byte, n-4)
+	_, err := io.ReadFull(conn, packet)
+	return packet, err
+}
+
+func answerSSL(conn net.Conn, config *tls.Config) (net.Conn, error) {
+	if config == nil {
+		_, err := conn.Write([]byte{'N'})
+		return conn, err
+	}
+	if _, err := conn.Write([]byte{'S'}); err != nil {
+		return conn, err
+	}
+	secured := tls.Server(conn, config)
+	if err := secured.Handshake(); err != nil {
+		return conn, fmt.Errorf("%w: %w", errHandshake, err)
+	}
+	return secured, nil
+}
+
+// parseStartup parses a packet whose encryption has been settled.
+func parseStartup(packet []byte) (*startup, error) {
+	code := binary.BigEndian.Uint32(packet)
+	if code == codeCancel {
+		return parseCancel(packet[4:])
+	}
+	s := &startup{protocol: code, parameters: map[string]string{}}
+	if code>>16 != protocolMajor {
+		return s, fmt.Errorf("%w: protocol %d.%d", errHandshake, code>>16, code&0xffff)
+	}
+	rest := packet[4:]
+	for {
+		var name, value string
+		var ok bool
+		if name, rest, ok = cutString(rest); !ok {
+			return nil, fmt.Errorf("%w: startup packet is not terminated", errHandshake)
+		}
+		if name == "" {
+			break
+		}
+		if value, rest, ok = cutString(rest); !ok {
+			return nil, fmt.Errorf("%w: parameter without a value", errHandshake)
+		}
+		if strings.HasPrefix(name, "_pq_.") {
+			s.options = append(s.options, name)
+			continue
+		}
+		if _, twice := s.parameters[name]; twice {
+			return nil, fmt.Errorf("%w: repeated parameter", errHandshake)
+		}
+		s.parameters[name] = value
+	}
+	if len(rest) != 0 {
+		return nil, fmt.Errorf("%w: bytes behind the startup packet's end", errHandshake)
+	}
+	return s, nil
+}
+
+// parseCancel parses a cancel request: a process id and a key of 4 to 256 bytes
+// (protocol 3.2).
+func parseCancel(rest []byte) (*startup, error) {
+	if len(rest) < 8 || len(rest) > 4+256 {
+		return nil, fmt.Errorf("%w: cancel request of %d bytes", errHandshake, len(rest))
+	}
+	return &startup{cancel: &cancelRequest{pid: binary.BigEndian.Uint32(rest), key: bytes.Clone(rest[4:])}}, nil
+}
+
+// agreed returns the protocol version to speak and, where the client asked for
+// more than that, the NegotiateProtocolVersion that says so.
+func (s *startup) agreed() (uint32, []byte) {
+	version := uint32(protocol30)
+	if s.protocol >= protocol32 {
+		version = protocol32
+	}
+	if s.protocol == version && len(s.options) == 0 {
+		return version, nil
+	}
+	return version, appendMessage(nil, msgNegotiateProtocol, func(b []byte) []byte {
+		b = binary.BigEndian.AppendUint32(b, version)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(s.options)))
+		for _, o := range s.options {
+			b = appendText(b, o)
+		}
+		return b
+	})
+}
