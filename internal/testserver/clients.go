@@ -91,7 +91,7 @@ func RunClient(t testing.TB, name string, env []string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), clientTimeout)
 	defer cancel()
-	cmd := clientCommand(t, ctx, name)
+	cmd := clientCommand(ctx, t, name)
 	cmd.Env = append(append(cmd.Env, environWithoutPostgres()...), env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -102,7 +102,7 @@ func RunClient(t testing.TB, name string, env []string) []byte {
 	return stdout.Bytes()
 }
 
-func clientCommand(t testing.TB, ctx context.Context, name string) *exec.Cmd {
+func clientCommand(ctx context.Context, t testing.TB, name string) *exec.Cmd {
 	t.Helper()
 	root, err := checkout.Root()
 	if err != nil {
@@ -111,7 +111,7 @@ func clientCommand(t testing.TB, ctx context.Context, name string) *exec.Cmd {
 	dir := filepath.Join(root, "intercept", "pgproxy", "testdata", "clients", name)
 	switch name {
 	case "node":
-		node, env := Node(t)
+		node, env := Node(t) //nolint:contextcheck // a look at the disk
 		cmd := exec.CommandContext(ctx, node, filepath.Join(dir, "report.cjs"))
 		cmd.Env = []string{env}
 		return cmd

@@ -16,6 +16,7 @@
 package testserver
 
 import (
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -34,7 +35,7 @@ const requireVariable = "HEADGATE_REQUIRE_SERVERS"
 func Main(m *testing.M) int {
 	status := m.Run()
 	if err := running.stop(); err != nil {
-		os.Stderr.WriteString("testserver: " + err.Error() + "\n")
+		fmt.Fprintln(os.Stderr, "testserver:", err)
 		return max(status, 1)
 	}
 	return status

@@ -99,7 +99,7 @@ func publicCopy(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("/tmp", "hgpg-test-")
+	dir, err := os.MkdirTemp("/tmp", "hgpg-test-") //nolint:usetesting // TempDir's parent is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -158,7 +158,7 @@ func TestServerIsUnprivileged(t *testing.T) {
 	}
 	for line := range strings.Lines(string(status)) {
 		if name, ids, _ := strings.Cut(line, ":"); name == "Uid" || name == "Gid" || name == "Groups" {
-			for _, id := range strings.Fields(ids) {
+			for id := range strings.FieldsSeq(ids) {
 				if id == "0" && os.Getuid() == 0 {
 					t.Errorf("the server runs with %s", line)
 				}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -137,12 +138,12 @@ func (w *Workspace) adopt(s *Server) error {
 var errPortTaken = errors.New("pgserver: port taken")
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(Host, "0"))
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.ParseIP(Host)})
 	if err != nil {
 		return 0, fmt.Errorf("pgserver: no free port: %w", err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	addr, err := netip.ParseAddrPort(l.Addr().String())
+	return int(addr.Port()), errors.Join(err, l.Close())
 }
 
 // start runs the server program and waits until it takes connections. Callers
@@ -152,12 +153,12 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("pgserver: %w", err)
 	}
-	defer log.Close()
+	defer log.Close() //nolint:errcheck // only the server writes to it
 	from, err := log.Seek(0, io.SeekEnd)
 	if err != nil {
 		return fmt.Errorf("pgserver: %w", err)
 	}
-	p, err := launch(s.command(log))
+	p, err := launch(s.command(log)) //nolint:contextcheck // the server outlives ctx
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 )
@@ -94,7 +95,7 @@ func (w *Workspace) Close() error {
 // own. Callers hold mu.
 func (w *Workspace) subdirectory() (string, error) {
 	w.next++
-	dir := filepath.Join(w.dir, fmt.Sprintf("%d", w.next))
+	dir := filepath.Join(w.dir, strconv.Itoa(w.next))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", fmt.Errorf("pgserver: %w", err)
 	}

@@ -1,0 +1,66 @@
+# What Headgate's developers run. Go is all that has to be there: `make test` installs the rest (Debian, Homebrew, npm).
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+GO          ?= go
+FUZZTIME    ?= 10s
+TESTTIMEOUT ?= 20m
+BENCHFLAGS  ?=
+
+# The directory of every Go module in the tree, the root's first.
+modules := $(sort $(dir $(shell git ls-files -- go.mod '*/go.mod' | grep -v testdata/)))
+
+golangci_version := v2.15.0
+golangci := .cache/bin/golangci-lint-$(golangci_version)
+
+.PHONY: help test test-servers check fmt vet lint bench fuzz cover deps clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: test-servers ## run all tests of all modules with the race detector; install what they need
+	@status=0; \
+	for dir in $(modules); do \
+		echo "== $$dir: go test -race"; \
+		(cd $$dir && HEADGATE_REQUIRE_SERVERS=1 $(GO) test -race -timeout $(TESTTIMEOUT) ./...) || status=1; \
+	done; \
+	if [ -d intercept/pgproxy ]; then \
+		echo "== without cgo: go test ./intercept/pgproxy/..."; \
+		HEADGATE_REQUIRE_SERVERS=1 CGO_ENABLED=0 $(GO) test -timeout $(TESTTIMEOUT) ./intercept/pgproxy/... || status=1; \
+	fi; \
+	exit $$status
+
+test-servers: ## install the servers and client programs that tests run, where they are missing
+	@internal/testserver/install.sh
+
+check: fmt vet lint test ## everything that must hold before a change goes in
+
+fmt: ## fail if a file is not gofmt-ed
+	@files=$$(git ls-files '*.go' | xargs gofmt -l) && if [ -n "$$files" ]; then echo "not gofmt-ed:"; echo "$$files"; exit 1; fi
+
+vet: ## go vet in all modules
+	@status=0; for dir in $(modules); do (cd $$dir && $(GO) vet ./...) || status=1; done; exit $$status
+
+lint: $(golangci) ## golangci-lint in all modules
+	@status=0; for dir in $(modules); do (cd $$dir && $(CURDIR)/$(golangci) run --config $(CURDIR)/.golangci.yml ./...) || status=1; done; exit $$status
+
+$(golangci):
+	GOBIN=$(CURDIR)/.cache/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(golangci_version)
+	mv .cache/bin/golangci-lint $@
+
+bench: test-servers ## compare the gateway with a direct connection and a plain TCP copy
+	$(GO) run ./internal/pgbenchmark $(BENCHFLAGS)
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@GO=$(GO) FUZZTIME=$(FUZZTIME) .ci/fuzz $(modules)
+
+cover: test-servers ## write .cache/cover.out and print the coverage of each function
+	@mkdir -p .cache
+	HEADGATE_REQUIRE_SERVERS=1 $(GO) test -timeout $(TESTTIMEOUT) -coverpkg ./... -coverprofile .cache/cover.out ./...
+	$(GO) tool cover -func .cache/cover.out
+
+deps: ## write testdata/deps.txt anew after a dependency has changed
+	$(GO) test -run TestLinkedModules . -update
+
+clean: ## remove what the other targets installed and built in this tree
+	rm -rf .cache
