@@ -151,7 +151,7 @@ func (r *Reader) cutOff(n int, err error) error {
 // reach to the end: a write into reserved space that a crash cut short. Whoever
 // could fake that could as well have cut the log.
 func (r *Reader) unlessTorn(p *Problem) error {
-	if !isZero(r.buf[len(r.buf)-crcSize:]) {
+	if r.buf[len(r.buf)-1] != 0 {
 		return p
 	}
 	if err := r.padding(); errors.Is(err, ErrUnsealed) {
