@@ -17,7 +17,14 @@ const Redacted = "[redacted]"
 // Copies share their content: Zero on one empties all. A Value is safe for
 // concurrent use except with Zero.
 type Value struct {
-	b *[]byte // behind two pointers: reflection-based printers show an address
+	hidden *closure
+}
+
+// A closure keeps the content where reflection doesn't reach: fmt does not call
+// the methods of a Value in an unexported field, and with a verb that doesn't
+// fit, as %s for a struct, it follows a pointer to bytes and prints them.
+type closure struct {
+	content func() *[]byte
 }
 
 // New returns a Value with the content of s. The string s itself can't be
@@ -25,18 +32,20 @@ type Value struct {
 func New(s string) Value { return FromBytes([]byte(s)) }
 
 // FromBytes returns a Value that owns b. The caller must not use b again.
-func FromBytes(b []byte) Value { return Value{b: &b} }
+func FromBytes(b []byte) Value {
+	return Value{hidden: &closure{content: func() *[]byte { return &b }}}
+}
 
 // Reveal returns the content. The caller must not log or keep it.
 func (v Value) Reveal() string {
-	if v.b == nil {
+	if v.hidden == nil {
 		return ""
 	}
-	return string(*v.b)
+	return string(*v.hidden.content())
 }
 
 // IsEmpty reports whether there is no content.
-func (v Value) IsEmpty() bool { return v.b == nil || len(*v.b) == 0 }
+func (v Value) IsEmpty() bool { return v.hidden == nil || len(*v.hidden.content()) == 0 }
 
 // Equal compares in time that depends on the lengths only.
 func (v Value) Equal(w Value) bool {
@@ -46,11 +55,12 @@ func (v Value) Equal(w Value) bool {
 // Zero overwrites the content. Strings that Reveal returned before are copies,
 // which the garbage collector frees but does not clear.
 func (v Value) Zero() {
-	if v.b == nil {
+	if v.hidden == nil {
 		return
 	}
-	clear(*v.b)
-	*v.b = (*v.b)[:0]
+	b := v.hidden.content()
+	clear(*b)
+	*b = (*b)[:0]
 }
 
 // String returns Redacted.
