@@ -80,7 +80,8 @@ const (
 	// number of digits of numbers stay visible.
 	MethodFake = "fake"
 	// MethodPartial leaves the last Keep characters of a text readable. A text
-	// that is not longer than Keep is masked whole. Other types are redacted.
+	// that is not longer than Keep is masked whole. Texts that are not UTF-8 and
+	// other types are redacted.
 	MethodPartial = "partial"
 	// MethodEmail leaves the first character and the domain of an e-mail address
 	// readable. Texts that are no address and other types are redacted.

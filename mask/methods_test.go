@@ -209,3 +209,44 @@ func TestCheckRefusesOriginals(t *testing.T) {
 		t.Error("nothing was refused")
 	}
 }
+
+func TestForgedFormats(t *testing.T) {
+	hash := func(k mask.Kind, s string) string {
+		out, err := method(t, mask.MethodHash).Mask(nil, mask.Value{Bytes: []byte(s), Type: mask.Type{Kind: k}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	for _, s := range []string{"1b4e28ba-2fa1-41d2-883f-0016d3cca427", "00000000-0000-0000-0000-000000000001"} {
+		if u := hash(mask.KindUUID, s); u[14] != '8' || !strings.ContainsRune("89ab", rune(u[19])) {
+			t.Errorf("%s became %s, which is not of version 8", s, u)
+		}
+	}
+	for _, s := range []string{"08:00:2b:01:02:03", "08:00:2b:01:02:04", "08:00:2b:01:02:05", "08:00:2b:01:02:06"} {
+		if m := hash(mask.KindMACAddr, s); !strings.ContainsRune("26ae", rune(m[1])) {
+			t.Errorf("%s became %s, which is not a local unicast address", s, m)
+		}
+	}
+	if j, x := hash(mask.KindJSON, "1"), hash(mask.KindXML, "1"); strings.Contains(x, strings.Trim(j, `"`)) {
+		t.Errorf("the types share a pseudonym: %s, %s", j, x)
+	}
+}
+
+func TestTypeLimits(t *testing.T) {
+	const varchar, numeric, bit, int4 = 1043, 1700, 1560, 23
+	modifier := func(precision, scale int32) int32 { return (precision<<16 | scale&0x7ff) + 4 }
+	for _, c := range []struct {
+		oid    uint32
+		typmod int32
+		want   int
+	}{
+		{varchar, -1, 0}, {varchar, 9, 5}, {bit, 5, 5}, {int4, 9, 0}, {numeric, -1, 0},
+		{numeric, modifier(5, 2), 3}, {numeric, modifier(5, 0), 5}, {numeric, modifier(2, 2), -1},
+		{numeric, modifier(2, 5), -1}, {numeric, modifier(2, -3), 2},
+	} {
+		if got := mask.TypeOID(c.oid, c.typmod).Limit; got != c.want {
+			t.Errorf("type %d with modifier %d: limit %d, want %d", c.oid, c.typmod, got, c.want)
+		}
+	}
+}

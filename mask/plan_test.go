@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/headgate/gateway/mask"
@@ -194,4 +195,24 @@ func TestBigCell(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
 	}
+}
+
+// TestPlanIsShared masks with one plan in several goroutines (run with -race).
+func TestPlanIsShared(t *testing.T) {
+	plan, row := benchColumns(t, mask.MethodFake, 4)
+	want, err := plan.Row(nil, row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 200 {
+				if got, err := plan.Row(nil, row); err != nil || !slices.Equal(got, want) {
+					t.Errorf("got %q, %v; want %q", got, err, want)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

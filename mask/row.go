@@ -11,7 +11,8 @@ const lengthSize = 4
 
 // Row appends the masked form of row to dst. Both are the body of a DataRow
 // message: the number of fields in 16 bits, then for each its length in 32 bits,
-// -1 for NULL, and its bytes (PostgreSQL manual, "Message Formats").
+// -1 for NULL, and its bytes (PostgreSQL manual, "Message Formats"). A tuple of
+// binary COPY has the same form.
 //
 // A value that can't be masked becomes NULL. A row that is malformed, or has not
 // as many fields as the plan, is an error wrapping [ErrMalformed], and dst is
