@@ -60,7 +60,7 @@ cover: test-servers ## write .cache/cover.out and print the coverage of each fun
 	$(GO) tool cover -func .cache/cover.out
 
 deps: ## write testdata/deps.txt anew after a dependency has changed
-	$(GO) test -run TestLinkedModules . -update
+	$(GO) test -run TestLinkedModules . -update-deps
 
 clean: ## remove what the other targets installed and built in this tree
 	rm -rf .cache
