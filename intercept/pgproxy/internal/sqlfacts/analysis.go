@@ -1,0 +1,150 @@
+package sqlfacts
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/headgate/gateway/policy"
+)
+
+// maxReferences bounds the column references that one text may resolve to.
+const maxReferences = 1 << 20
+
+// An analysis collects the facts of one statement.
+type analysis struct {
+	functions *functionTable
+	st        *Statement
+	uses      []*use
+	budget    *int
+	// exactOnly is set where an integer has decided something.
+	exactOnly bool
+	// wroteDerived is set where computed values go somewhere.
+	wroteDerived bool
+}
+
+func newAnalysis(functions *functionTable, budget *int) *analysis {
+	return &analysis{functions: functions, st: &Statement{}, budget: budget}
+}
+
+// A use is an effect that is being collected.
+type use struct {
+	verb, kind, schema, name string
+	columns, filtered        columnSet
+	// written marks columns that are assigned, not read.
+	written bool
+}
+
+// A columnSet is a list without duplicates.
+type columnSet struct {
+	list []ColumnRef
+	seen map[ColumnRef]struct{}
+}
+
+func (c *columnSet) add(ref ColumnRef) {
+	if _, ok := c.seen[ref]; ok {
+		return
+	}
+	if c.seen == nil {
+		c.seen = map[ColumnRef]struct{}{}
+	}
+	c.seen[ref] = struct{}{}
+	c.list = append(c.list, ref)
+}
+
+// effect adds an effect on an object that has no columns.
+func (a *analysis) effect(verb, kind, schema, name string) *use {
+	u := &use{verb: verb, kind: kind, schema: schema, name: name}
+	a.uses = append(a.uses, u)
+	return u
+}
+
+// relation adds an effect on a relation.
+func (a *analysis) relation(verb, kind string, rv *pg.RangeVar) *use {
+	return a.effect(verb, kind, rv.GetSchemaname(), rv.GetRelname())
+}
+
+func (a *analysis) opaque(reason string) { a.st.Opaque = appendOnce(a.st.Opaque, reason) }
+
+// reference adds ref to the columns of u, or to the filtered ones.
+func (a *analysis) reference(u *use, ref ColumnRef, filter bool) {
+	if *a.budget--; *a.budget < 0 {
+		return
+	}
+	if filter {
+		u.filtered.add(ref)
+		return
+	}
+	u.columns.add(ref)
+}
+
+// finish returns the statement. The analysis must not be used again.
+func (a *analysis) finish() *Statement {
+	s := a.st
+	for _, u := range a.uses {
+		s.Effects = append(s.Effects, Effect{
+			Verb: u.verb, Kind: u.kind, Schema: u.schema, Name: u.name,
+			Columns: u.columns.list, Filtered: u.filtered.list,
+		})
+	}
+	if a.wroteDerived {
+		s.WritesDerived = true
+		s.WriteSources = a.sources()
+	}
+	return s
+}
+
+// sources are the relations of which columns are read.
+func (a *analysis) sources() []Relation {
+	var out []Relation
+	for _, u := range a.uses {
+		if u.verb == policy.VerbRead && u.kind == "table" {
+			out = appendOnce(out, Relation{Schema: u.schema, Name: u.name})
+		}
+	}
+	return out
+}
+
+// absorb makes inner the inner statement of this one and takes over its effects.
+func (a *analysis) absorb(inner *analysis) {
+	a.st.Inner = inner.finish()
+	a.uses = append(a.uses, inner.uses...)
+	a.exactOnly = a.exactOnly || inner.exactOnly
+	a.inherit(a.st.Inner)
+}
+
+// inherit takes over what an inner statement implies for the outer one.
+func (a *analysis) inherit(in *Statement) {
+	s := a.st
+	for _, reason := range in.Opaque {
+		a.opaque(reason)
+	}
+	for _, f := range in.Functions {
+		s.Functions = appendOnce(s.Functions, f)
+	}
+	s.SetOperation = s.SetOperation || in.SetOperation
+	s.UnknownFunctions = s.UnknownFunctions || in.UnknownFunctions
+	s.FunctionInFrom = s.FunctionInFrom || in.FunctionInFrom
+	s.ChangesCatalog = s.ChangesCatalog || in.ChangesCatalog
+	s.CreatesTemp = s.CreatesTemp || in.CreatesTemp
+	s.Settings = append(s.Settings, in.Settings...)
+	a.wroteDerived = a.wroteDerived || in.WritesDerived
+}
+
+// nested analyses a statement inside this one on its own.
+func (a *analysis) nested(n *pg.Node) *analysis {
+	inner := newAnalysis(a.functions, a.budget)
+	inner.statement(n)
+	return inner
+}
+
+// readsOnly judges the effects alone.
+func (s *Statement) readsOnly() bool {
+	for i := range s.Effects {
+		switch e := &s.Effects[i]; {
+		case e.Verb == policy.VerbRead:
+		case e.Kind == "function", e.Kind == "transaction":
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,169 @@
+package sqlfacts
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/headgate/gateway/policy"
+)
+
+// definition is DDL. Everything that such a statement holds is walked, so that
+// the functions and queries in defaults, checks and bodies are found.
+func (a *analysis) definition(n *pg.Node) bool {
+	known := a.createRelation(n) || a.createCode(n) || a.createOther(n) || a.alterObject(n) ||
+		a.alterOther(n) || a.drop(n)
+	if known {
+		a.st.ChangesCatalog = true
+	}
+	return known
+}
+
+// define sets the tag and adds the effect of DDL.
+func (a *analysis) define(tag, kind, schema, name string) *use {
+	a.st.Tag = tag
+	return a.effect(policy.VerbDefine, kind, schema, name)
+}
+
+func (a *analysis) defineRelation(tag, kind string, rv *pg.RangeVar) *use {
+	a.created(rv)
+	return a.define(tag, kind, rv.GetSchemaname(), rv.GetRelname())
+}
+
+// defineNamed is define for a name in parts.
+func (a *analysis) defineNamed(tag, kind string, name []*pg.Node) {
+	schema, last := qualifiedName(name)
+	if isTempSchema(schema) {
+		a.st.CreatesTemp = true
+	}
+	a.define(tag, kind, schema, last)
+}
+
+// on returns a walker in which column names mean those of a relation that is
+// being defined, and are not reads.
+func (a *analysis) on(rv *pg.RangeVar) expr {
+	e := a.root()
+	e.sc.sources = []*source{{name: rv.GetRelname(), schema: rv.GetSchemaname(), pure: true}}
+	return e
+}
+
+// createRelation are the statements that make relations.
+func (a *analysis) createRelation(n *pg.Node) bool {
+	switch v := n.GetNode().(type) {
+	case *pg.Node_CreateStmt:
+		a.createTable(v.CreateStmt, "CREATE TABLE", "table")
+	case *pg.Node_CreateForeignTableStmt:
+		a.createTable(v.CreateForeignTableStmt.GetBaseStmt(), "CREATE FOREIGN TABLE", "foreign table")
+		a.effect(policy.VerbRead, "server", "", v.CreateForeignTableStmt.GetServername())
+	case *pg.Node_CreateTableAsStmt:
+		a.createTableAs(v.CreateTableAsStmt)
+	case *pg.Node_ViewStmt:
+		a.defineRelation("CREATE VIEW", "view", v.ViewStmt.GetView())
+		a.stored(v.ViewStmt.GetQuery())
+	case *pg.Node_CreateSeqStmt:
+		a.defineRelation("CREATE SEQUENCE", "sequence", v.CreateSeqStmt.GetSequence())
+	case *pg.Node_IndexStmt:
+		a.createIndex(v.IndexStmt)
+	case *pg.Node_CompositeTypeStmt:
+		a.defineRelation("CREATE TYPE", "type", v.CompositeTypeStmt.GetTypevar())
+	case *pg.Node_CreateStatsStmt:
+		a.statistics(v.CreateStatsStmt)
+	default:
+		return false
+	}
+	return true
+}
+
+func (a *analysis) createTable(s *pg.CreateStmt, tag, kind string) {
+	a.defineRelation(tag, kind, s.GetRelation())
+	for _, n := range s.GetInhRelations() {
+		a.relation(policy.VerbDefine, "table", n.GetRangeVar())
+	}
+	e := a.on(s.GetRelation())
+	e.definitions(s.GetTableElts())
+	e.definitions(s.GetConstraints())
+	e.nodes(s.GetPartspec().GetPartParams())
+	if s.GetPartbound() != nil {
+		e.generic(s.GetPartbound().ProtoReflect())
+	}
+}
+
+// definitions walks column definitions, constraints and LIKE clauses.
+func (e expr) definitions(list []*pg.Node) {
+	for _, n := range list {
+		switch v := n.GetNode().(type) {
+		case *pg.Node_ColumnDef:
+			e.node(v.ColumnDef.GetRawDefault())
+			e.definitions(v.ColumnDef.GetConstraints())
+		case *pg.Node_Constraint:
+			e.constraint(v.Constraint)
+		case *pg.Node_TableLikeClause:
+			e.a.relation(policy.VerbRead, "table", v.TableLikeClause.GetRelation())
+		default:
+			e.node(n)
+		}
+	}
+}
+
+// constraint walks a constraint. A foreign key can be used to find out values of
+// the table that it refers to.
+func (e expr) constraint(c *pg.Constraint) {
+	e.node(c.GetRawExpr())
+	if c.GetContype() == pg.ConstrType_CONSTR_GENERATED {
+		e.a.wroteDerived = true
+	}
+	e.node(c.GetWhereClause())
+	e.nodes(c.GetExclusions())
+	if c.GetPktable() != nil {
+		u := e.a.relation(policy.VerbRead, "table", c.GetPktable())
+		for _, name := range stringsOf(c.GetPkAttrs()) {
+			e.a.reference(u, ColumnRef{Name: name}, true)
+		}
+	}
+}
+
+func (a *analysis) createTableAs(s *pg.CreateTableAsStmt) {
+	tag, kind := "CREATE TABLE AS", "table"
+	if s.GetObjtype() == pg.ObjectType_OBJECT_MATVIEW {
+		tag, kind = "CREATE MATERIALIZED VIEW", "materialized view"
+	}
+	inner := a.nested(s.GetQuery())
+	a.absorb(inner)
+	if a.st.Inner.Output == nil && a.st.Inner.Executes != "" {
+		a.st.Executes = a.st.Inner.Executes // CREATE TABLE AS EXECUTE
+		a.wroteDerived = true
+	}
+	a.defineRelation(tag, kind, s.GetInto().GetRel())
+	a.relation(policy.VerbCreate, kind, s.GetInto().GetRel())
+	a.derived(a.st.Inner.Output)
+}
+
+// stored is a query that a definition keeps to be run later.
+func (a *analysis) stored(query *pg.Node) {
+	inner := a.nested(query)
+	a.absorb(inner)
+	a.derived(a.st.Inner.Output)
+}
+
+func (a *analysis) createIndex(s *pg.IndexStmt) {
+	a.define("CREATE INDEX", "index", s.GetRelation().GetSchemaname(), orStar(s.GetIdxname()))
+	u := a.relation(policy.VerbDefine, "table", s.GetRelation())
+	e := a.root()
+	e.sc.sources = []*source{{name: u.name, schema: u.schema, use: u}}
+	by := e.filtering()
+	for _, n := range s.GetIndexParams() {
+		by.indexElement(n.GetIndexElem())
+	}
+	by.node(s.GetWhereClause())
+}
+
+// statistics are kept on columns and expressions over a relation.
+func (a *analysis) statistics(s *pg.CreateStatsStmt) {
+	a.defineNamed("CREATE STATISTICS", "statistics", s.GetDefnames())
+	e := a.root()
+	e.from(s.GetRelations())
+	for _, n := range s.GetExprs() {
+		if name := n.GetStatsElem().GetName(); name != "" {
+			e.unqualified(name)
+		}
+		e.node(n.GetStatsElem().GetExpr())
+	}
+}

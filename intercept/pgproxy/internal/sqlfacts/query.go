@@ -1,0 +1,217 @@
+package sqlfacts
+
+// A Query is what the analysis of one text found. It is shared between all
+// callers that ask for the same text or shape, and is never changed.
+type Query struct {
+	// Statements are in the order of the text. Text of comments and semicolons
+	// only has none.
+	Statements []*Statement
+	// ExactOnly says that integers of the text matter to the facts, so that they
+	// can't be shared with other texts of the same shape.
+	ExactOnly bool
+}
+
+// Single returns the statement of a text that has exactly one, otherwise nil.
+func (q *Query) Single() *Statement {
+	if len(q.Statements) != 1 {
+		return nil
+	}
+	return q.Statements[0]
+}
+
+// Opaque returns the reasons for which the analysis of any statement is
+// incomplete, each once, in the order found.
+func (q *Query) Opaque() []string {
+	var out []string
+	for _, s := range q.Statements {
+		for _, reason := range s.Opaque {
+			out = appendOnce(out, reason)
+		}
+	}
+	return out
+}
+
+// ReadOnly reports that no statement writes, defines, grants, executes unknown
+// functions, or is opaque. Statements that steer a transaction or read a setting
+// count as reading.
+func (q *Query) ReadOnly() bool {
+	for _, s := range q.Statements {
+		if len(s.Opaque) > 0 || s.UnknownFunctions || !s.readsOnly() {
+			return false
+		}
+	}
+	return true
+}
+
+// A Statement is what one statement does. Names are as the grammar has folded
+// them, without quotes; an empty schema means that the name was not qualified.
+type Statement struct {
+	// Tag is the command tag, such as "SELECT" or "CREATE TABLE", without counts.
+	Tag string
+	// Where says that a SELECT, UPDATE, DELETE or COPY has a WHERE clause at its
+	// top, or a MERGE its join condition.
+	Where bool
+	// Effects are in the order of analysis. One relation that occurs twice has two.
+	Effects []Effect
+	// Functions are the functions called, in the order met, each once, qualified
+	// as written except that pg_catalog is left out.
+	Functions []string
+	// Opaque says why Effects may be incomplete, in stable words.
+	Opaque []string
+
+	// Rows says that the statement returns rows, whose columns Output describes.
+	// It is nil for statements whose columns depend on something outside of the
+	// text, such as FETCH and EXECUTE.
+	Rows   bool
+	Output []OutputColumn
+	// SetOperation says that there is a set operation or recursive query
+	// somewhere: the server then describes a column by its first branch only.
+	SetOperation bool
+	// UnknownFunctions says that functions or operators are called of which the
+	// built-in list knows nothing: their results can't be traced.
+	UnknownFunctions bool
+	// FunctionInFrom says that a function stands where a relation could.
+	FunctionInFrom bool
+	// WritesDerived says that values computed from relations are stored or sent
+	// where they can't be traced: INSERT … SELECT, CREATE TABLE AS, a view, a
+	// COPY to a file. WriteSources are the relations read.
+	WritesDerived bool
+	WriteSources  []Relation
+
+	// Settings are the changes to settings, in order.
+	Settings []Setting
+	// Transaction is set for statements that steer transactions.
+	Transaction TransactionKind
+	// Savepoint is the name in SAVEPOINT, RELEASE and ROLLBACK TO; GlobalID the
+	// identifier in PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED.
+	Savepoint, GlobalID string
+	// Prepares, Executes and Deallocates name prepared statements.
+	Prepares, Executes, Deallocates string
+	DeallocatesAll                  bool
+	// Declares, Fetches and Closes name cursors. CursorHold marks WITH HOLD.
+	Declares, Fetches, Closes string
+	ClosesAll, CursorHold     bool
+	// Inner is the statement that PREPARE, DECLARE CURSOR, EXPLAIN or COPY wraps.
+	// The effects of all but PREPARE's are among the outer statement's as well.
+	Inner *Statement
+	// Discards says what DISCARD drops: "all", "plans", "sequences" or "temp".
+	Discards string
+
+	// ChangesCatalog says that a catalogue held elsewhere may be out of date.
+	ChangesCatalog bool
+	// CreatesTemp says that a temporary relation comes to be, which can shadow one
+	// of the same name. A name qualified by pg_temp counts.
+	CreatesTemp bool
+	// Copy says which way a COPY goes.
+	Copy CopyKind
+	// Analyze says that EXPLAIN runs its statement.
+	Analyze bool
+}
+
+// TransactionKind says how a statement steers the transaction.
+type TransactionKind uint8
+
+// The kinds of transaction control.
+const (
+	TransactionNone TransactionKind = iota
+	TransactionBegin
+	TransactionCommit
+	TransactionRollback
+	TransactionSavepoint
+	TransactionRelease
+	TransactionRollbackTo
+	TransactionPrepare
+	TransactionCommitPrepared
+	TransactionRollbackPrepared
+)
+
+// CopyKind says between what a COPY moves rows.
+type CopyKind uint8
+
+// The kinds of COPY.
+const (
+	CopyNone CopyKind = iota
+	CopyFromStdin
+	CopyToStdout
+	CopyFromFile
+	CopyToFile
+	CopyFromProgram
+	CopyToProgram
+)
+
+// A Relation names a relation as written.
+type Relation struct{ Schema, Name string }
+
+// An Effect is one thing that a statement does to one object.
+type Effect struct {
+	// Verb is one of the Verb constants of package policy.
+	Verb string
+	// Kind is the sort of object. A relation in a query has Kind "table", whatever
+	// it turns out to be; "lock" is a relation whose rows or which itself is locked.
+	Kind         string
+	Schema, Name string
+	// Columns are read or written. A relation may have none: count(*) reads rows
+	// without columns.
+	Columns []ColumnRef
+	// Filtered are the columns that decide which rows are met or in which order.
+	Filtered []ColumnRef
+}
+
+// Relation returns the effect's name.
+func (e *Effect) Relation() Relation { return Relation{Schema: e.Schema, Name: e.Name} }
+
+// A ColumnRef is a column of a relation.
+type ColumnRef struct {
+	// Name is the column, or "*" for all of them and for the row as a whole.
+	Name string
+	// Ambiguous says that the name was not qualified and that more than one
+	// relation could have it: it may be dropped if this relation does not.
+	Ambiguous bool
+	// Unless is set on a "*" that stands for a name that means the whole row only
+	// where no column has it. It may be dropped if a relation in scope has it.
+	Unless string
+	// Position, if not zero, is the column's place from 1 in the relation, whose
+	// columns were renamed by an alias; Name is then the alias.
+	Position int
+}
+
+// An OutputColumn says where one column of a result comes from.
+type OutputColumn struct {
+	// Name is the name that the server will give it, "" if not known.
+	Name string
+	// Star expands to an unknown number of columns.
+	Star bool
+	// Pure says that the value comes from constants, parameters, the clock and the
+	// session only.
+	Pure bool
+	// Metadata says that it would be Pure but for functions that read the system
+	// catalogue.
+	Metadata bool
+	// Counting says that it would be Pure or Metadata but for counts of rows.
+	Counting bool
+}
+
+// A Setting is a change to a setting.
+type Setting struct {
+	// Name is in lower case: "role" and "session_authorization" for their SQL
+	// forms, "transaction" and "session characteristics" for SET TRANSACTION and
+	// its sibling. It is empty with All.
+	Name string
+	// Value is the text of the value; lists are joined by ", ".
+	Value string
+	// Local ends with the transaction. Reset restores a default, of all settings
+	// with All. FromCurrent takes the value in force.
+	Local, Reset, All, FromCurrent bool
+	// Scope is where it applies: "" for this session, otherwise "role",
+	// "database", "system" or "function", which apply later or to others.
+	Scope string
+}
+
+func appendOnce[T comparable](list []T, v T) []T {
+	for _, have := range list {
+		if have == v {
+			return list
+		}
+	}
+	return append(list, v)
+}

@@ -1,0 +1,104 @@
+package sqlfacts
+
+import pg "github.com/pganalyze/pg_query_go/v6"
+
+// A scope is a set of names that expressions can refer to. Names that it does
+// not have are looked for in the outer ones.
+type scope struct {
+	outer   *scope
+	sources []*source
+	ctes    map[string]*source
+	// sealed keeps names from being looked up further out: those of an outer query
+	// that is not visible here.
+	sealed bool
+}
+
+// A source is an entry of a FROM list.
+type source struct {
+	name   string
+	schema string // of a relation without an alias
+	// use is set for a relation, members for an aliased join; a source with
+	// neither is derived: its columns were accounted for where they were computed.
+	use     *use
+	members []*source
+	// columns are the names of a derived source's columns, if known is set.
+	columns []string
+	known   bool
+	starred bool // how many columns there are is not known
+	// renamed are the names that an alias gives to a relation's first columns.
+	renamed []string
+	// pure says that a derived source's values come from no relation.
+	pure bool
+	// inner are the relations that a derived source reads, for row locks.
+	inner []*use
+	// hidden is behind a join's alias and can't be referred to by its own name.
+	hidden bool
+}
+
+func (s *scope) child() *scope { return &scope{outer: s} }
+
+func (s *scope) cte(name string) *source {
+	for ; s != nil; s = s.outer {
+		if c, ok := s.ctes[name]; ok {
+			return c
+		}
+	}
+	return nil
+}
+
+// named returns the nearest source called name, of the given schema if any.
+func (s *scope) named(schema, name string) *source {
+	for ; s != nil; s = s.outer {
+		for _, src := range s.sources {
+			if src.name == name && !src.hidden && (schema == "" || schema == src.schema) {
+				return src
+			}
+		}
+		if s.sealed {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (src *source) hasColumn(name string) bool {
+	for _, c := range src.columns {
+		if c == name {
+			return true
+		}
+	}
+	return false
+}
+
+// relations calls f for each relation behind the source.
+func (src *source) relations(f func(*source)) {
+	if src.use != nil {
+		f(src)
+	}
+	for _, m := range src.members {
+		m.relations(f)
+	}
+}
+
+// isPure reports whether no relation is behind the source.
+func (src *source) isPure() bool {
+	if src.members == nil {
+		return src.pure && src.use == nil
+	}
+	for _, m := range src.members {
+		if !m.isPure() {
+			return false
+		}
+	}
+	return true
+}
+
+// locked returns the relations of which FOR UPDATE locks the rows.
+func (src *source) locked() []*use {
+	out := src.inner
+	src.relations(func(s *source) { out = append(out, s.use) })
+	return out
+}
+
+// aliasNames returns the column names that an alias gives.
+func aliasNames(alias *pg.Alias) []string { return stringsOf(alias.GetColnames()) }
