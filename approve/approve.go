@@ -90,4 +90,25 @@ var (
 	ErrExpired    = errors.New("approve: nobody answered in time")
 	ErrOverloaded = errors.New("approve: too many requests are waiting")
 	ErrRevoked    = errors.New("approve: revoked")
+	// ErrUsedUp says that an identical call, which waited for the same answer,
+	// has had the last use of it. Approve returns it with ErrRefused; asking again
+	// puts a new question.
+	ErrUsedUp = errors.New("approve: an identical call has had the last use")
+)
+
+// Errors of deciding and revoking.
+var (
+	// ErrUnknown says that there is no such request, or that whoever asks has
+	// nothing to do with it.
+	ErrUnknown = errors.New("approve: no such request")
+	// ErrDecided says that the request has been answered already.
+	ErrDecided = errors.New("approve: already decided")
+	// ErrWithdrawn says that nobody waits for the answer any more.
+	ErrWithdrawn = errors.New("approve: request was withdrawn")
+	// ErrDigest says that the decision was about another action.
+	ErrDigest = errors.New("approve: decision is about another action")
+	// ErrSelf says that the approver is one of the requester's principals.
+	ErrSelf = errors.New("approve: requester can't approve")
+	// ErrScope says that the scope is wider than the Engine allows.
+	ErrScope = errors.New("approve: scope is not allowed")
 )
