@@ -29,6 +29,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func benchmarkAppend(b *testing.B, cfg record.DirConfig, size int) {
+	b.Helper()
 	_, cfg.SigningKey = newKey(b)
 	cfg.Path = filepath.Join(b.TempDir(), "logs")
 	d, err := record.NewDir(cfg)

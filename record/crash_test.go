@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ import (
 // a crash left with reserved zeros behind it is the same.
 func TestCutAnywhere(t *testing.T) {
 	eachSample(t, func(t *testing.T, rng *rand.Rand, s sample) {
+		t.Helper()
 		edge := len(s.head)
 		for whole, r := range s.records {
 			for _, torn := range []int{0, 1, 11, 31, 32, 33, rng.IntN(len(r)), len(r) - 3, len(r) - 1} {
@@ -42,7 +44,7 @@ func (s sample) checkCut(t *testing.T, cut int, whole uint64) {
 		}
 	}
 	for _, zeros := range []int{0, 1, 3000} {
-		log := append(s.bytes()[:cut], make([]byte, zeros)...)
+		log := slices.Concat(s.bytes()[:cut], make([]byte, zeros))
 		if end := cut + min(zeros, s.left(cut)); zeros > 0 && bytes.HasPrefix(s.bytes(), log[:end]) {
 			continue // what was cut off was zeros
 		}
@@ -93,13 +95,13 @@ func TestCrashChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println("\nopen")
+	fmt.Fprintln(os.Stdout, "\nopen")
 	for i := 0; ; i++ {
 		if err := l.Append(Entry{Type: TypeOutput, Payload: make([]byte, 10+i%500)}); err != nil {
 			t.Fatal(err)
 		}
 		if d.cfg.Mode == Durable {
-			fmt.Println("acked", i+1)
+			fmt.Fprintln(os.Stdout, "acked", i+1)
 		}
 	}
 }

@@ -13,15 +13,15 @@ import (
 type Mode uint8
 
 const (
-	// Buffered, the default: the entry is in a bounded queue in memory, and there
+	// Buffered is the default: the entry is in a bounded queue in memory, and there
 	// is space on the disk for it. It is written at the latest after
 	// FlushInterval and synced with the next checkpoint. A crash of the process
 	// loses at most what was not written.
 	Buffered Mode = iota
-	// Durable: the entry is on stable storage. Entries that wait at the same time,
+	// Durable means that the entry is on stable storage. Entries that wait at the same time,
 	// of all logs of the Dir, are synced together.
 	Durable
-	// BestEffort: as Buffered, but Append does not fail when the storage does.
+	// BestEffort is as Buffered, but Append does not fail when the storage does.
 	// Entries are dropped instead, and a TypeLoss entry says so as soon as it
 	// can. It breaks the rule that what is not recorded does not happen: choose
 	// it only where losing the session is worse than losing its record.
@@ -109,7 +109,7 @@ func setDefault[T int | int64 | time.Duration](v *T, def T) {
 	}
 }
 
-func (c *DirConfig) check() error {
+func (c DirConfig) check() error {
 	switch {
 	case c.Path == "":
 		return errors.New("record: no path")

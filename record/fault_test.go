@@ -145,26 +145,26 @@ type faultDir struct {
 	pub  ed25519.PublicKey
 }
 
-func newFaultDir(t testing.TB, cfg DirConfig) faultDir {
-	t.Helper()
+func newFaultDir(tb testing.TB, cfg DirConfig) faultDir {
+	tb.Helper()
 	pub, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cfg.Path, cfg.SigningKey = "memory", key
 	cfg, err = cfg.complete()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	disk := &faultFolder{}
 	return faultDir{newDir(cfg, disk), disk, pub}
 }
 
-func (d faultDir) open(t testing.TB, session string) (*dirLog, *faultFile) {
-	t.Helper()
+func (d faultDir) open(tb testing.TB, session string) (*dirLog, *faultFile) {
+	tb.Helper()
 	l, err := d.Open(context.Background(), Header{Session: session})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return l.(*dirLog), d.disk.file(session)
 }
@@ -178,20 +178,20 @@ func event(s string) Entry { return Entry{Type: TypeEvent, Payload: []byte(s)} }
 func output(n int) Entry { return Entry{Type: TypeOutput, Payload: make([]byte, n)} }
 
 // shutDown closes the Dir of a synctest bubble.
-func (d faultDir) shutDown(t testing.TB) {
-	t.Helper()
+func (d faultDir) shutDown(tb testing.TB) {
+	tb.Helper()
 	if err := d.Close(); err != nil {
-		t.Errorf("Dir.Close: %v", err)
+		tb.Errorf("Dir.Close: %v", err)
 	}
 }
 
 // within fails the test if f takes longer than limit.
-func within(t testing.TB, limit time.Duration, f func()) {
-	t.Helper()
+func within(tb testing.TB, limit time.Duration, f func()) {
+	tb.Helper()
 	start := time.Now()
 	f()
 	if took := time.Since(start); took > limit {
-		t.Errorf("took %v, want at most %v", took, limit)
+		tb.Errorf("took %v, want at most %v", took, limit)
 	}
 }
 

@@ -30,10 +30,7 @@ func (l *dirLog) take(due bool) *job {
 	if len(l.taken) == 0 {
 		l.takeQueue()
 	}
-	j := &job{at: l.written}
-	if l.err == nil || l.closing || l.dir.cfg.Mode == BestEffort {
-		j.data = l.taken
-	}
+	j := &job{at: l.written, data: l.taken}
 	if l.closing {
 		j.size = l.end
 		return j

@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -32,8 +33,7 @@ func (l *Loss) add(at time.Time, size int, cause string) {
 func (l *Loss) encode() []byte {
 	b, err := json.Marshal(l)
 	if err != nil { // a year that JSON can't hold
-		l.From, l.To = time.Time{}, time.Time{}
-		b, _ = json.Marshal(l)
+		return fmt.Appendf(nil, `{"entries":%d,"bytes":%d,"cause":%q}`, l.Entries, l.Bytes, l.Cause)
 	}
 	return b
 }

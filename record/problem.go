@@ -37,7 +37,7 @@ const (
 )
 
 // A Problem is why a log is not good. It is an error.
-type Problem struct {
+type Problem struct { //nolint:errname // it is a finding first
 	Kind ProblemKind
 	// Seq is the record at which it shows, 0 for the file as a whole. What a bad
 	// signature covers starts behind Report.VerifiedThrough.

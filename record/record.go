@@ -43,6 +43,13 @@ type Log interface {
 	Close(reason string) error
 }
 
+// A Prompter is a Log that can tell whether Append returns without waiting for the
+// storage, as long as the storage keeps up.
+type Prompter interface {
+	Log
+	Prompt() bool
+}
+
 // Header describes the session that a log belongs to. It is the first entry.
 type Header struct {
 	// Session is the id, a file-name safe string of at most 64 bytes.

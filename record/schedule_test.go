@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-func countType(t testing.TB, log []byte, typ Type) (n uint64) {
-	t.Helper()
+func countType(tb testing.TB, log []byte, typ Type) (n uint64) {
+	tb.Helper()
 	r, err := NewReader(bytes.NewReader(log))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for {
 		rec, err := r.Next()

@@ -29,16 +29,19 @@ func TestDirSuite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			recordtest.Run(t, func(t *testing.T) recordtest.Fixture { return dirFixture(t, c) })
+			recordtest.Run(t, func(t *testing.T) recordtest.Fixture {
+				t.Helper()
+				return dirFixture(t, c)
+			})
 		})
 	}
 }
 
-func newKey(t testing.TB) (ed25519.PublicKey, ed25519.PrivateKey) {
-	t.Helper()
+func newKey(tb testing.TB) (ed25519.PublicKey, ed25519.PrivateKey) {
+	tb.Helper()
 	pub, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return pub, key
 }

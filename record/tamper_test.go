@@ -44,19 +44,19 @@ type signer struct {
 	key ed25519.PrivateKey
 }
 
-func newSigner(t testing.TB) signer {
-	t.Helper()
+func newSigner(tb testing.TB) signer {
+	tb.Helper()
 	pub, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return signer{pub, key}
 }
 
 // newSample writes a log with n random entries and a checkpoint after every
 // fourth. A root key makes it keyed.
-func newSample(t testing.TB, rng *rand.Rand, s signer, root []byte, session string, n int) sample {
-	t.Helper()
+func newSample(tb testing.TB, rng *rand.Rand, s signer, root []byte, session string, n int) sample {
+	tb.Helper()
 	head := fileHead{keyID: KeyIDOf(s.pub), keyed: root != nil, number: rng.Uint32N(100)}
 	binary.BigEndian.PutUint64(head.file[:], rng.Uint64())
 	var key *[32]byte
@@ -127,6 +127,7 @@ func eachSample(t *testing.T, test func(t *testing.T, rng *rand.Rand, s sample))
 
 func TestBitFlips(t *testing.T) {
 	eachSample(t, func(t *testing.T, rng *rand.Rand, s sample) {
+		t.Helper()
 		for i := rng.IntN(3); i < len(s.bytes()); i += 1 + rng.IntN(5) {
 			b := s.bytes()
 			b[i] ^= 1 << rng.IntN(8)
@@ -152,6 +153,7 @@ func forge(records [][]byte) [][]byte {
 
 func TestForgedRecords(t *testing.T) {
 	eachSample(t, func(t *testing.T, rng *rand.Rand, s sample) {
+		t.Helper()
 		for i := range s.records {
 			s.with(forge(slices.Delete(s.clone(), i, i+1))).mustRefuse(t, fmt.Sprintf("removal of %d", i))
 			s.with(forge(slices.Insert(s.clone(), i, bytes.Clone(s.records[i])))).mustRefuse(t, fmt.Sprintf("doubling of %d", i))

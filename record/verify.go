@@ -192,8 +192,7 @@ func (v *verifier) takeHeader(rec Record) *Problem {
 
 // end judges how the log ends.
 func (v *verifier) end(err error) *Problem {
-	var p *Problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*Problem](err); ok {
 		if p.Kind == ProblemTrailing {
 			v.rep.Sealed = false
 		}

@@ -23,9 +23,9 @@ type Fixture struct {
 	Read func(session string) ([]record.Entry, error)
 }
 
-// Run tests the recorders that make returns. Each call must return a new one,
-// which make closes itself, by t.Cleanup.
-func Run(t *testing.T, make func(t *testing.T) Fixture) {
+// Run tests the recorders that newFixture returns. Each call must return a new
+// one, which newFixture closes itself, by t.Cleanup.
+func Run(t *testing.T, newFixture func(t *testing.T) Fixture) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Fixture){
 		"header first":       headerFirst,
@@ -43,7 +43,7 @@ func Run(t *testing.T, make func(t *testing.T) Fixture) {
 		"concurrent appends": concurrentAppends,
 		"sessions apart":     sessionsApart,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, make(t)) })
+		t.Run(name, func(t *testing.T) { test(t, newFixture(t)) })
 	}
 }
 
@@ -100,7 +100,7 @@ func headerFirst(t *testing.T, f Fixture) {
 
 func orderAndContent(t *testing.T, f Fixture) {
 	l := open(t, f, "s1")
-	var want []record.Entry
+	want := make([]record.Entry, 0, 200)
 	for i := range 200 {
 		e := record.Entry{Type: record.TypeEvent, Payload: fmt.Appendf(nil, `{"n":%d}`, i)}
 		if i%3 == 0 {
@@ -271,10 +271,10 @@ func concurrentAppends(t *testing.T, f Fixture) {
 	const writers, each = 8, 50
 	l := open(t, f, "s1")
 	var wg sync.WaitGroup
-	for w := range writers {
+	for w := range uint8(writers) {
 		wg.Go(func() {
 			for i := range each {
-				if err := l.Append(record.Entry{Type: record.TypeOutput, Stream: uint8(w), Payload: []byte{byte(i)}}); err != nil {
+				if err := l.Append(record.Entry{Type: record.TypeOutput, Stream: w, Payload: []byte{byte(i)}}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -1,0 +1,7 @@
+package record
+
+var _ Prompter = (*dirLog)(nil)
+
+// Prompt reports that Append does not wait for the storage: it does in Durable
+// mode only.
+func (l *dirLog) Prompt() bool { return l.dir.cfg.Mode != Durable }
