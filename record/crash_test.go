@@ -120,7 +120,7 @@ func TestKill(t *testing.T) {
 		for i := range 6 {
 			t.Run(fmt.Sprintf("%v/%d", mode, i), func(t *testing.T) {
 				t.Parallel()
-				killOnce(t, mode, time.Duration(i*i)*4*time.Millisecond)
+				killOnce(t, mode, time.Duration(i*i)*time.Millisecond)
 			})
 		}
 	}
