@@ -12,6 +12,7 @@ import (
 // The bounds of what is remembered of one command.
 const (
 	maxKeyText      = 4 << 10  // longer texts are found by hash only
+	maxFactsSize    = 32 << 10 // larger facts are found by hash only, not pinned
 	maxDecisionSize = 16 << 10 // larger decisions are not kept
 	maxPooledBytes  = 64 << 10
 )
@@ -166,12 +167,39 @@ func (m *memory) keep(at *address, d *policy.Decision) {
 }
 
 func (m *memory) keepQuick(at *address, d *policy.Decision) {
-	if at.noQuick {
+	if at.noQuick || factsSize(at.quick.facts) > maxFactsSize {
 		return
 	}
 	k := at.quick
 	k.action, k.text = strings.Clone(k.action), strings.Clone(k.text)
 	m.quick.put(k, d)
+}
+
+// factsSize is about how many bytes a key that holds f keeps from being freed.
+func factsSize(f *policy.Facts) int {
+	if f == nil {
+		return 0
+	}
+	const each = 64 // a string's or a struct's own size, roughly
+	n := textsSize(f.Opaque)
+	for i := range f.Effects {
+		e := &f.Effects[i]
+		n += each + len(e.Verb) + len(e.Kind) + len(e.Name) + textsSize(e.Columns) + textsSize(e.Filtered)
+	}
+	if f.SQL != nil {
+		for i := range f.SQL.Statements {
+			n += each + textsSize(f.SQL.Statements[i].Functions)
+		}
+	}
+	return n
+}
+
+func textsSize(list []string) int {
+	n := 0
+	for _, s := range list {
+		n += 16 + len(s)
+	}
+	return n
 }
 
 // decisionSize is about how many bytes of text d holds.

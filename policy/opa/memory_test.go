@@ -182,6 +182,26 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestHugeFactsAreNotPinned: an agent can send statements with as many effects as
+// fit into a message, and the memory must not keep them all.
+func TestHugeFactsAreNotPinned(t *testing.T) {
+	e := load(t, "allow if count(input.command.effects) > 5")
+	m := e.current.Load().memory
+	in := query("x", make([]policy.Effect, 10_000)...)
+	decide(t, e, in)
+	if m.quick.len() != 0 || !remembers(e, in) {
+		t.Errorf("%d quick entries, remembered %v", m.quick.len(), remembers(e, in))
+	}
+	in.Command.Facts = &policy.Facts{SQL: &policy.SQL{Statements: make([]policy.SQLStatement, 10_000)}, Opaque: []string{"x"}}
+	if decide(t, e, in); m.quick.len() != 0 {
+		t.Error("facts of many statements are pinned")
+	}
+	decide(t, e, query("x", read("t")))
+	if m.quick.len() != 1 {
+		t.Error("small facts are not kept")
+	}
+}
+
 func TestRememberNothing(t *testing.T) {
 	e := load(t, "allow := true", func(c *Config) { c.Remember = -1 })
 	if decide(t, e, query("")); remembers(e, query("")) {
