@@ -20,7 +20,10 @@ import (
 // host's log and never to the client.
 //
 // Verify is called concurrently, before a client is authenticated, with whatever
-// an attacker chose to send: it must bound its work and honour ctx.
+// an attacker chose to send: it must bound its work and honour ctx. Once ctx is
+// done it returns an error that wraps ctx's.
+//
+// The Identity may share its slices and maps with other results: read it only.
 type Verifier interface {
 	Verify(ctx context.Context, p Proof) (policy.Identity, error)
 }
