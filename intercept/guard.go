@@ -167,6 +167,13 @@ func (g *Guard) fail(err error) error {
 	return err
 }
 
+// Prompt reports whether recording returns without waiting for the storage, so
+// that one thread may record for many sessions.
+func (g *Guard) Prompt() bool {
+	p, ok := g.log.(record.Prompter)
+	return ok && p.Prompt()
+}
+
 func (g *Guard) in(s state) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -69,21 +69,35 @@ func (c *cancelKeys) request(ctx context.Context, r *cancelRequest) {
 // an approval, or passes the request on if the server is at work. Until the
 // server has taken it nothing else is sent, so that it hits no later statement.
 func (s *session) cancel(ctx context.Context) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.guard.Note("cancel", nil) != nil || s.ended != nil {
-		return
-	}
-	if s.cancelWait != nil {
-		s.cancelWait()
-		return
-	}
-	if s.queue.size == 0 || s.cancelUpstream == nil {
+	if !s.beginCancel() {
 		return
 	}
 	ctx, stop := context.WithTimeout(ctx, s.proxy.cfg.ConnectTimeout)
 	defer stop()
-	if err := s.cancelUpstream(ctx); err != nil {
-		_ = s.guard.Note("cancel_failed", nil)
+	err := s.cancelUpstream(ctx)
+	s.mu.Lock()
+	s.cancelling = false
+	s.mu.Unlock()
+	s.wake()
+	if err != nil {
+		_ = s.guard.Note("cancel_failed", nil) // a failing record ends the session by itself
 	}
+}
+
+// beginCancel reports whether the server has to be asked.
+func (s *session) beginCancel() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended != nil || s.guard.Note("cancel", nil) != nil {
+		return false
+	}
+	if s.cancelWait != nil {
+		s.cancelWait()
+		return false
+	}
+	if s.queue.size == 0 || s.cancelUpstream == nil || s.cancelling {
+		return false
+	}
+	s.cancelling = true
+	return true
 }

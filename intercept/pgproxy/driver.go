@@ -21,15 +21,19 @@ type driver struct {
 	*session
 	client, server net.Conn
 
-	// writing guards client writes: answers, and notices from the other side.
+	// writing guards client writes: answers, and notices from the other side. It is
+	// taken before mu.
 	writing sync.Mutex
 	once    sync.Once
 }
 
 // drive runs the session until it ends and returns why, nil for an orderly end.
 func (s *session) drive(ctx context.Context, client net.Conn, up *upstream) error {
+	if done, err := s.driveOnReactor(ctx, client, up); done {
+		return err
+	}
 	d := &driver{session: s, client: client, server: up.conn}
-	s.cancelUpstream = up.canceller.CancelRequest
+	s.attach(s.moved.Broadcast, up)
 	stop := context.AfterFunc(s.guard.Context(), d.interrupt)
 	defer stop()
 	stopHost := context.AfterFunc(ctx, d.interrupt)
@@ -76,9 +80,9 @@ func (d *driver) pumpClient(ctx context.Context) error {
 func (d *driver) clientBytes(ctx context.Context, buf []byte, have int) (int, []byte, int, error) {
 	used := 0
 	for {
-		d.mu.Lock()
-		n, w, err := d.fromClient(buf[used:have])
+		n, w, err := d.stepClient(buf[used:have])
 		used += n
+		d.mu.Lock()
 		out := d.toServer
 		d.toServer = d.spare[:0]
 		d.spare = out
@@ -100,7 +104,7 @@ func (d *driver) clientBytes(ctx context.Context, buf []byte, have int) (int, []
 // await waits for a verdict or for the server. While a human decides it goes on
 // reading, so that a client that leaves is noticed and cancels the wait.
 func (d *driver) await(ctx context.Context, w *wait, buf []byte, have int) ([]byte, int, error) {
-	if w.judgement == nil {
+	if w.until != nil {
 		return buf, have, d.awaitServer(w)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -109,18 +113,8 @@ func (d *driver) await(ctx context.Context, w *wait, buf []byte, have int) ([]by
 	d.cancelWait = cancel
 	d.mu.Unlock()
 	watch := d.watchClient(cancel, buf, have)
-	v := d.guard.AuthorizeWaiting(ctx, w.judgement.command, watch.begin)
-	buf, have, err := watch.end()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.cancelWait = nil
-	if err == nil {
-		err = d.session.ended
-	}
-	if err == nil {
-		w.judgement.then(v)
-	}
-	return buf, have, err
+	d.perform(ctx, w, watch.begin)
+	return watch.end()
 }
 
 func (d *driver) awaitServer(w *wait) error {
@@ -168,17 +162,11 @@ func (d *driver) relayServer() error {
 
 // serverBytes releases what of in may be released.
 func (d *driver) serverBytes(in []byte) (int, error) {
-	d.mu.Lock()
-	used, release, err := d.fromServer(in)
-	if err != nil {
-		d.mu.Unlock()
-		return used, err
-	}
 	d.writing.Lock()
-	d.mu.Unlock()
 	defer d.writing.Unlock()
-	if len(release) == 0 {
-		return used, nil
+	used, release, err := d.stepServer(in)
+	if err != nil || len(release) == 0 {
+		return used, err
 	}
 	_, err = d.client.Write(release)
 	return used, err
@@ -203,22 +191,11 @@ func resize(buf []byte, have int) []byte {
 
 // pending tells the client that a human is asked.
 func (d *driver) pending(p approve.Pending) {
-	d.mu.Lock()
-	notice := appendPending(nil, p)
-	if d.passing > 0 {
-		d.notices = append(d.notices, notice...)
-		d.mu.Unlock()
-		return
-	}
-	if err := d.guard.Output(0, notice); err != nil {
-		_ = d.fail(err)
-		d.mu.Unlock()
-		return
-	}
 	d.writing.Lock()
-	d.mu.Unlock()
 	defer d.writing.Unlock()
-	_, _ = d.client.Write(notice) // a client that is gone is noticed by its reader
+	if notice := d.noticeNow(p); len(notice) > 0 {
+		_, _ = d.client.Write(notice) // a client that is gone is noticed by its reader
+	}
 }
 
 // interrupt ends the session from outside: it has expired, was revoked, or the

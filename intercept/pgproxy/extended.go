@@ -36,8 +36,9 @@ func (s *session) parse(msg, body []byte) (*wait, error) {
 		s.refuse(msgParse, s.guard.Refuse(&policy.Command{Action: policy.ActionPrepare, Text: text, Facts: r.factsOrOpaque(refusal.Reason)}, refusal).Refused())
 		return nil, nil
 	}
+	s.analysed = nil
 	cmd := &policy.Command{Action: policy.ActionPrepare, Text: text, Facts: r.facts}
-	return s.judge(cmd, func(v intercept.Verdict) {
+	return s.judge(cmd, msg, func(v intercept.Verdict, msg []byte) {
 		if !v.Forward {
 			s.refuse(msgParse, v.Refused())
 			return
@@ -177,7 +178,7 @@ func (s *session) bind(msg, body []byte) (*wait, error) {
 		s.refuse(msgBind, s.guard.Refuse(cmd, refusal).Refused())
 		return nil, nil
 	}
-	return s.judge(cmd, func(v intercept.Verdict) {
+	return s.judge(cmd, msg, func(v intercept.Verdict, msg []byte) {
 		run, v := s.execution(r, cmd, v)
 		if !v.Forward {
 			s.refuse(msgBind, v.Refused())
@@ -253,7 +254,7 @@ func (s *session) execute(msg, body []byte) (*wait, error) {
 		return s.executeByName(msg, name, p)
 	}
 	if !s.guard.Current(p.run.verdict) {
-		return s.judge(p.command, func(v intercept.Verdict) {
+		return s.judge(p.command, msg, func(v intercept.Verdict, msg []byte) {
 			run, v := s.execution(p.run.query, p.command, v)
 			if !v.Forward {
 				s.refuse(msgExecute, v.Refused())

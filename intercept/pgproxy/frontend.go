@@ -1,8 +1,11 @@
 package pgproxy
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 
+	"github.com/headgate/gateway/approve"
 	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/policy"
 )
@@ -15,13 +18,35 @@ type judgement struct {
 }
 
 // A wait is something without which the client's direction can't go on. One of
-// its fields is set.
+// judgement, work and until is set.
 type wait struct {
 	// judgement waits for a verdict; its message has been consumed.
 	judgement *judgement
+	// work is done without mu held; the message has not been consumed.
+	work func()
 	// until reports, under mu, whether the server has answered enough; the message
 	// has not been consumed.
 	until func() bool
+	// over is the driver's own note that judgement or work is done.
+	over bool
+}
+
+// perform does what w waits for, which may take long. waiting is told if a human
+// is asked.
+func (s *session) perform(ctx context.Context, w *wait, waiting func(approve.Pending)) {
+	if w.work != nil {
+		w.work()
+		return
+	}
+	v := s.guard.AuthorizeWaiting(ctx, w.judgement.command, waiting)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	defer s.recovered(&err)
+	s.cancelWait = nil
+	if s.ended == nil {
+		w.judgement.then(v)
+	}
 }
 
 // fromClient consumes whole messages of in, judges them and appends what may be
@@ -44,6 +69,9 @@ func (s *session) fromClient(in []byte) (used int, w *wait, err error) {
 		n, err := bodyLength(rest)
 		if err != nil {
 			return used, nil, s.fail(err)
+		}
+		if s.cancelling {
+			return used, &wait{until: func() bool { return !s.cancelling }}, nil
 		}
 		if s.queue.size >= s.proxy.cfg.MaxPipeline {
 			return used, s.waitFor(func() bool { return s.queue.size < s.proxy.cfg.MaxPipeline }), nil
@@ -189,11 +217,12 @@ func opaqueFacts(reason string) *policy.Facts {
 	return &policy.Facts{Effects: []policy.Effect{}, Opaque: []string{reason}}
 }
 
-// judge gets a verdict and goes on with it, or returns what to wait for.
-func (s *session) judge(cmd *policy.Command, then func(intercept.Verdict)) *wait {
+// judge gets a verdict on msg and goes on with it, or returns what to wait for.
+func (s *session) judge(cmd *policy.Command, msg []byte, then func(intercept.Verdict, []byte)) *wait {
 	if v, ok := s.guard.TryAuthorize(cmd); ok {
-		then(v)
+		then(v, msg)
 		return nil
 	}
-	return &wait{judgement: &judgement{cmd, then}}
+	held := bytes.Clone(msg) // the driver's buffer is used for other things meanwhile
+	return &wait{judgement: &judgement{cmd, func(v intercept.Verdict) { then(v, held) }}}
 }

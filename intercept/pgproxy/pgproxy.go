@@ -69,6 +69,7 @@ type Interceptor struct {
 	cancels    cancelKeys
 	catalogues catalogues
 	rules      rulesets
+	reactors   reactors
 }
 
 // New returns an Interceptor. It checks cfg and does no I/O.

@@ -25,8 +25,9 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 		s.refuse(msgQuery, s.guard.Refuse(cmd, refusal).Refused())
 		return nil, nil
 	}
+	s.analysed = nil
 	cmd := &policy.Command{Action: policy.ActionQuery, Text: text, Facts: r.facts}
-	return s.judge(cmd, func(v intercept.Verdict) {
+	return s.judge(cmd, msg, func(v intercept.Verdict, msg []byte) {
 		run, v := s.execution(r, cmd, v)
 		if !v.Forward {
 			s.refuse(msgQuery, v.Refused())
@@ -40,11 +41,39 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 // analyze finds out what a text does. It returns a refusal for what can't be
 // judged or is not carried.
 func (s *session) analyze(text string) (*resolved, *wait, *intercept.Refusal) {
-	q, err := s.proxy.analyzer.Analyze(text)
+	if len(text) > longText && (s.analysed == nil || s.analysed.text != text) {
+		return nil, &wait{work: func() { s.analyzeAside(text) }}, nil
+	}
+	q, err := s.analysis(text)
 	if err != nil {
 		return nil, nil, unparsable(err)
 	}
 	return s.resolve(q)
+}
+
+// longText is the length from which a text is analysed without holding up what
+// else the driver carries.
+const longText = 4 << 10
+
+// analysed is the outcome of one analysis.
+type analysed struct {
+	text  string
+	query *sqlfacts.Query
+	err   error
+}
+
+func (s *session) analyzeAside(text string) {
+	q, err := s.proxy.analyzer.Analyze(text)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.analysed = &analysed{text, q, err}
+}
+
+func (s *session) analysis(text string) (*sqlfacts.Query, error) {
+	if a := s.analysed; a != nil && a.text == text {
+		return a.query, a.err
+	}
+	return s.proxy.analyzer.Analyze(text)
 }
 
 // reanalyze resolves a prepared statement again: the catalogue, or what the

@@ -3,9 +3,11 @@ package pgproxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 
+	"github.com/headgate/gateway/approve"
 	"github.com/headgate/gateway/intercept"
 )
 
@@ -64,6 +66,13 @@ type session struct {
 	// request on.
 	cancelWait     context.CancelFunc
 	cancelUpstream func(context.Context) error
+	// cancelling says that a cancel request is on its way to the server.
+	cancelling bool
+	// wake makes the driver look again at what the client's direction waits for.
+	// It is called without mu.
+	wake func()
+	// analysed is the analysis of a long text, done outside of mu.
+	analysed *analysed
 }
 
 // finished is a command whose end has been seen.
@@ -81,6 +90,53 @@ func newSession(p *Interceptor, g *intercept.Guard, up *upstream, shelf *shelf) 
 	s.names.limit = p.cfg.MaxNames
 	s.batch = 1
 	return s
+}
+
+// noticeNow returns the notice that an approval is being waited for, recorded, if
+// it can be released at once. In the middle of a row it is kept for later.
+func (s *session) noticeNow(p approve.Pending) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	notice := appendPending(nil, p)
+	if s.passing > 0 {
+		s.notices = append(s.notices, notice...)
+		return nil
+	}
+	if err := s.guard.Output(0, notice); err != nil {
+		_ = s.fail(err) // the Guard has ended the session
+		return nil
+	}
+	return notice
+}
+
+// attach tells the session of its driver.
+func (s *session) attach(wake func(), up *upstream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wake, s.cancelUpstream = wake, up.canceller.CancelRequest
+}
+
+// stepClient is fromClient under mu. A panic becomes the session's error: a fault
+// must not take the host program down.
+func (s *session) stepClient(in []byte) (used int, w *wait, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.recovered(&err)
+	return s.fromClient(in)
+}
+
+// stepServer is fromServer under mu.
+func (s *session) stepServer(in []byte) (used int, release []byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.recovered(&err)
+	return s.fromServer(in)
+}
+
+func (s *session) recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = s.fail(fmt.Errorf("pgproxy: panic: %v", r))
+	}
 }
 
 // fail ends the session; the first reason counts.

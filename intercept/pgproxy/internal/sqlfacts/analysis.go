@@ -6,8 +6,9 @@ import (
 	"github.com/headgate/gateway/policy"
 )
 
-// maxReferences bounds the column references that one text may resolve to.
-const maxReferences = 1 << 20
+// maxReferences bounds the column references that one text may resolve to, and
+// the search for them.
+const maxReferences = 1 << 18
 
 // An analysis collects the facts of one statement.
 type analysis struct {
@@ -15,6 +16,10 @@ type analysis struct {
 	st        *Statement
 	uses      []*use
 	budget    *int
+	// log holds every reference, so that those of an expression can be gone
+	// through again without walking it: walking twice at each level of nesting
+	// would take exponential time.
+	log []reference
 	// exactOnly is set where an integer has decided something.
 	exactOnly bool
 	// wroteDerived is set where computed values go somewhere.
@@ -31,6 +36,12 @@ type use struct {
 	columns, filtered        columnSet
 	// written marks columns that are assigned, not read.
 	written bool
+}
+
+// A reference is a column of a relation that an expression refers to.
+type reference struct {
+	use *use
+	ref ColumnRef
 }
 
 // A columnSet is a list without duplicates.
@@ -66,14 +77,31 @@ func (a *analysis) opaque(reason string) { a.st.Opaque = appendOnce(a.st.Opaque,
 
 // reference adds ref to the columns of u, or to the filtered ones.
 func (a *analysis) reference(u *use, ref ColumnRef, filter bool) {
-	if *a.budget--; *a.budget < 0 {
+	if !a.spend(1) {
 		return
 	}
+	a.log = append(a.log, reference{u, ref})
 	if filter {
 		u.filtered.add(ref)
 		return
 	}
 	u.columns.add(ref)
+}
+
+// spend takes work off the budget and reports whether there was enough left.
+func (a *analysis) spend(n int) bool {
+	*a.budget -= n
+	return *a.budget >= 0
+}
+
+// filterAgain notes a part of the log as filters.
+func (a *analysis) filterAgain(log []reference) {
+	if !a.spend(len(log)) {
+		return
+	}
+	for _, r := range log {
+		r.use.filtered.add(r.ref)
+	}
 }
 
 // finish returns the statement. The analysis must not be used again.
@@ -95,9 +123,12 @@ func (a *analysis) finish() *Statement {
 // sources are the relations of which columns are read.
 func (a *analysis) sources() []Relation {
 	var out []Relation
+	seen := map[Relation]bool{}
 	for _, u := range a.uses {
-		if u.verb == policy.VerbRead && u.kind == "table" {
-			out = appendOnce(out, Relation{Schema: u.schema, Name: u.name})
+		r := Relation{Schema: u.schema, Name: u.name}
+		if u.verb == policy.VerbRead && u.kind == "table" && !seen[r] {
+			seen[r] = true
+			out = append(out, r)
 		}
 	}
 	return out

@@ -89,11 +89,26 @@ func (e expr) qualified(qualifier []string, name string) {
 	if len(qualifier) > 1 {
 		schema = qualifier[len(qualifier)-2]
 	}
-	if src := e.sc.named(schema, table); src != nil {
+	if src := e.named(schema, table); src != nil {
 		e.use(src, ColumnRef{Name: name})
 		return
 	}
 	e.everywhere(ColumnRef{Name: "*"})
+}
+
+// named returns the nearest source called name, of the given schema if any.
+func (e expr) named(schema, name string) *source {
+	for sc := e.sc; sc != nil; sc = sc.outer {
+		if !e.a.spend(len(sc.sources) / 16) {
+			return nil
+		}
+		for _, src := range sc.sources {
+			if src.name == name && !src.hidden && (schema == "" || schema == src.schema) {
+				return src
+			}
+		}
+	}
+	return nil
 }
 
 // everywhere is a reference to all that is in reach.
@@ -101,6 +116,9 @@ func (e expr) everywhere(ref ColumnRef) {
 	e.tainted()
 	for sc := e.sc; sc != nil; sc = sc.outer {
 		for _, src := range sc.sources {
+			if !e.a.spend(1) {
+				return
+			}
 			e.use(src, ref)
 		}
 	}
@@ -113,7 +131,7 @@ func (e expr) unqualified(name string) {
 	candidates, settled := e.candidates(name)
 	var row *source
 	if !settled {
-		row = e.sc.named("", name)
+		row = e.named("", name)
 	}
 	for _, src := range candidates {
 		e.use(src, ColumnRef{Name: name, Ambiguous: len(candidates) > 1 || row != nil})
@@ -131,7 +149,7 @@ func (e expr) unqualified(name string) {
 func (e expr) candidates(name string) (found []*source, settled bool) {
 	for sc := e.sc; sc != nil; sc = sc.outer {
 		for _, src := range sc.sources {
-			if *e.a.budget--; *e.a.budget < 0 {
+			if !e.a.spend(1 + len(src.columns)/32) {
 				return nil, true
 			}
 			switch {
@@ -140,9 +158,6 @@ func (e expr) candidates(name string) (found []*source, settled bool) {
 			case !src.known && (src.members == nil || len(src.renamed) > 0):
 				found = append(found, src)
 			}
-		}
-		if sc.sealed {
-			break
 		}
 	}
 	return found, false
@@ -157,6 +172,7 @@ func (e expr) use(src *source, ref ColumnRef) {
 		ref = ColumnRef{Name: "*"} // of which member is a matter of its columns
 	}
 	src.relations(func(s *source) {
+		e.a.spend(len(s.renamed) / 32)
 		e.a.reference(s.use, s.named(ref), e.filter)
 	})
 }

@@ -16,6 +16,9 @@ func (e expr) nodes(list []*pg.Node) {
 // node walks an expression. Sorts of nodes that need no care of their own are
 // walked by reflection, so that none is passed over.
 func (e expr) node(n *pg.Node) {
+	if !e.a.spend(0) {
+		return // the text will be refused
+	}
 	switch v := n.GetNode().(type) {
 	case nil, *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_String_, *pg.Node_Integer, *pg.Node_SqlvalueFunction, *pg.Node_SetToDefault:
 	case *pg.Node_ColumnRef:

@@ -70,15 +70,15 @@ func (src *source) aliased(name string, alias *pg.Alias) *source {
 func (e expr) join(j *pg.JoinExpr) []*source {
 	left := e.fromItem(j.GetLarg())
 	rightScope := e
-	rightScope.sc = &scope{outer: e.sc.outer, ctes: e.sc.ctes, sealed: e.sc.sealed}
-	*e.a.budget -= len(e.sc.sources) / 8 // the list is copied
+	rightScope.sc = &scope{outer: e.sc.outer, ctes: e.sc.ctes}
+	e.a.spend(len(e.sc.sources) / 16) // the list is copied
 	rightScope.sc.sources = append(append(rightScope.sc.sources, e.sc.sources...), left...)
 	right := rightScope.fromItem(j.GetRarg())
 	members := append(left[:len(left):len(left)], right...)
 
 	on := e.filtering()
 	on.lin = nil
-	on.sc = &scope{outer: e.sc.outer, ctes: e.sc.ctes, sealed: e.sc.sealed, sources: members}
+	on.sc = &scope{outer: e.sc.outer, ctes: e.sc.ctes, sources: members}
 	on.node(j.GetQuals())
 	on.using(members, j)
 	if j.GetJoinUsingAlias() != nil {
@@ -144,7 +144,7 @@ func (e expr) subselect(r *pg.RangeSubselect) *source {
 	inner.lin = nil
 	inner.filter = false
 	if !r.GetLateral() {
-		inner.sc = &scope{outer: e.sc.outer, ctes: e.sc.ctes, sealed: e.sc.sealed}
+		inner.sc = &scope{outer: e.sc.outer, ctes: e.sc.ctes}
 	}
 	src := inner.derived(r.GetSubquery())
 	return src.aliased("", r.GetAlias())

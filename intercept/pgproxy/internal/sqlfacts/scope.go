@@ -8,9 +8,6 @@ type scope struct {
 	outer   *scope
 	sources []*source
 	ctes    map[string]*source
-	// sealed keeps names from being looked up further out: those of an outer query
-	// that is not visible here.
-	sealed bool
 }
 
 // A source is an entry of a FROM list.
@@ -41,21 +38,6 @@ func (s *scope) cte(name string) *source {
 	for ; s != nil; s = s.outer {
 		if c, ok := s.ctes[name]; ok {
 			return c
-		}
-	}
-	return nil
-}
-
-// named returns the nearest source called name, of the given schema if any.
-func (s *scope) named(schema, name string) *source {
-	for ; s != nil; s = s.outer {
-		for _, src := range s.sources {
-			if src.name == name && !src.hidden && (schema == "" || schema == src.schema) {
-				return src
-			}
-		}
-		if s.sealed {
-			return nil
 		}
 	}
 	return nil

@@ -1,10 +1,6 @@
 package sqlfacts
 
-import (
-	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/headgate/gateway/policy"
-)
+import pg "github.com/pganalyze/pg_query_go/v6"
 
 // query analyses a query in a scope of its own, inside the walker's, and returns
 // the columns of its result.
@@ -145,29 +141,29 @@ func (e expr) plainSelect(s *pg.SelectStmt) []OutputColumn {
 	if s.GetWhereClause() != nil {
 		e.a.where(e.sc)
 	}
-	out := e.targets(s.GetTargetList())
+	out, list := e.targetList(s.GetTargetList())
 	by := e.filtering()
 	by.node(s.GetWhereClause())
 	by.node(s.GetHavingClause())
 	by.nodes(s.GetWindowClause())
-	by.references(s.GetGroupClause(), s.GetTargetList(), false)
-	by.references(s.GetSortClause(), s.GetTargetList(), true)
-	by.distinct(s)
+	by.references(s.GetGroupClause(), list, false)
+	by.references(s.GetSortClause(), list, true)
+	by.distinct(s, list)
 	return out
 }
 
 // distinct is DISTINCT ON (…), or DISTINCT, which compares all outputs.
-func (e expr) distinct(s *pg.SelectStmt) {
+func (e expr) distinct(s *pg.SelectStmt, targets []target) {
 	clause := s.GetDistinctClause()
 	if len(clause) == 0 {
 		return
 	}
 	if len(clause) > 1 || clause[0].GetNode() != nil {
-		e.references(clause, s.GetTargetList(), true)
+		e.references(clause, targets, true)
 		return
 	}
-	for _, t := range s.GetTargetList() {
-		e.node(t.GetResTarget().GetVal())
+	for _, t := range targets {
+		e.a.filterAgain(t.log)
 	}
 }
 
@@ -184,18 +180,33 @@ func (a *analysis) where(sc *scope) {
 	}
 }
 
+// A target is an entry of a SELECT list, and the references that it made.
+type target struct {
+	name string
+	star bool
+	log  []reference
+}
+
 // targets are the expressions of a SELECT or RETURNING list.
 func (e expr) targets(list []*pg.Node) []OutputColumn {
+	out, _ := e.targetList(list)
+	return out
+}
+
+func (e expr) targetList(list []*pg.Node) ([]OutputColumn, []target) {
 	out := make([]OutputColumn, 0, len(list))
+	targets := make([]target, 0, len(list))
 	for _, n := range list {
 		t := n.GetResTarget()
+		before := len(e.a.log)
 		c := e.output(t.GetVal())
+		targets = append(targets, target{name: t.GetName(), star: c.Star, log: e.a.log[before:]})
 		if t.GetName() != "" {
 			c.Name = t.GetName()
 		}
 		out = append(out, c)
 	}
-	return out
+	return out, targets
 }
 
 // output analyses an expression as a column of a result.
@@ -233,103 +244,4 @@ func outputName(n *pg.Node) string {
 		return "?column?"
 	}
 	return ""
-}
-
-// references are the items of GROUP BY, ORDER BY or DISTINCT ON, which can be
-// expressions, names of outputs, or their positions.
-func (e expr) references(items, targets []*pg.Node, outputFirst bool) {
-	for _, n := range items {
-		if sort := n.GetSortBy(); sort != nil {
-			e.operator(sort.GetUseOp())
-			n = sort.GetNode()
-		}
-		if set := n.GetGroupingSet(); set != nil {
-			e.references(set.GetContent(), targets, outputFirst)
-			continue
-		}
-		e.reference(n, targets, outputFirst)
-	}
-}
-
-func (e expr) reference(n *pg.Node, targets []*pg.Node, outputFirst bool) {
-	if list := n.GetRowExpr().GetArgs(); list != nil {
-		e.references(list, targets, outputFirst)
-		return
-	}
-	if e.position(n) {
-		e.positional(int(n.GetAConst().GetIval().GetIval()), targets)
-		return
-	}
-	matched := e.outputNamed(n, targets)
-	if !matched || !outputFirst {
-		e.node(n)
-	}
-}
-
-// position reports whether n is a bare integer, and notes that it matters.
-func (e expr) position(n *pg.Node) bool {
-	if n.GetAConst().GetIval() == nil {
-		return false
-	}
-	e.a.exactOnly = true
-	return true
-}
-
-// positional walks the output at a place. Behind a star it could be any.
-func (e expr) positional(place int, targets []*pg.Node) {
-	for i, t := range targets {
-		if isStar(t.GetResTarget().GetVal()) || i == place-1 {
-			e.node(t.GetResTarget().GetVal())
-			return
-		}
-	}
-}
-
-// outputNamed walks the outputs that n names, if it is a name alone.
-func (e expr) outputNamed(n *pg.Node, targets []*pg.Node) bool {
-	fields := n.GetColumnRef().GetFields()
-	if len(fields) != 1 || fields[0].GetString_() == nil {
-		return false
-	}
-	name, found := fields[0].GetString_().GetSval(), false
-	for _, t := range targets {
-		if *e.a.budget--; *e.a.budget < 0 {
-			return true
-		}
-		if t.GetResTarget().GetName() == name {
-			e.node(t.GetResTarget().GetVal())
-			found = true
-		}
-	}
-	return found
-}
-
-// locking is FOR UPDATE and its like, on the named relations or on all.
-func (e expr) locking(clauses []*pg.Node) {
-	for _, n := range clauses {
-		names := n.GetLockingClause().GetLockedRels()
-		for _, src := range e.sc.sources {
-			if !src.hidden && (len(names) == 0 || namedIn(src, names)) {
-				e.lock(src)
-			}
-		}
-	}
-}
-
-func (e expr) lock(src *source) {
-	for _, u := range src.locked() {
-		if *e.a.budget--; *e.a.budget < 0 {
-			return
-		}
-		e.a.effect(policy.VerbUpdate, "lock", u.schema, u.name)
-	}
-}
-
-func namedIn(src *source, names []*pg.Node) bool {
-	for _, n := range names {
-		if n.GetRangeVar().GetRelname() == src.name {
-			return true
-		}
-	}
-	return false
 }

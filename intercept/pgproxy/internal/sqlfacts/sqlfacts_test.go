@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -40,6 +41,45 @@ func TestAnalyzeRefuses(t *testing.T) {
 	_, err = a.Analyze("SELECT 1 FROM WHERE")
 	if !errors.As(err, &syntax) || syntax.Position != 15 || !strings.Contains(syntax.Message, `"WHERE"`) {
 		t.Errorf("got %#v", err)
+	}
+}
+
+// Texts that would take exponential or quadratic time if work were done twice at
+// each level, or once for each pair of names, must be done or refused in time.
+func TestAnalyzeTakesBoundedTime(t *testing.T) {
+	a := newAnalyzer(t)
+	names := strings.Repeat("a,", 60_000) + "a"
+	nest := func(open, inner, end string, n int) string {
+		return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
+	}
+	for name, sql := range map[string]string{
+		"sorted targets":  nest("SELECT DISTINCT (", "SELECT 1", ") AS x FROM t GROUP BY x, 1 ORDER BY x, 1", 35),
+		"sorted sources":  nest("SELECT DISTINCT * FROM (", "SELECT 1", ") x GROUP BY 1 ORDER BY 1", 35),
+		"aliased joins":   "SELECT a FROM " + nest("(", "t", " CROSS JOIN t) j", 100),
+		"locks":           "SELECT a FROM t," + names + " FOR UPDATE OF " + names,
+		"qualified":       "SELECT " + strings.Repeat("a.a,", 60_000) + "a.a FROM b," + names,
+		"renamed":         "SELECT " + names + " FROM t AS t(" + names + ")",
+		"derived columns": "SELECT " + strings.Repeat("z,", 60_000) + "z FROM (SELECT " + names + ") x, t",
+		"positions":       "SELECT " + names + " FROM t ORDER BY 1" + strings.Repeat(",1", 60_000),
+		"output names":    "SELECT " + names + " FROM t ORDER BY " + names,
+		"write sources":   "INSERT INTO t SELECT 1 FROM " + names,
+		"functions":       "SELECT a()" + strings.Repeat(",b()", 60_000),
+		"WITH queries":    "WITH a AS (SELECT 1)" + strings.Repeat(",b AS (SELECT 1 FROM a)", 30_000) + " SELECT 1",
+		"assignments":     nest("WITH x AS (UPDATE t SET (a,b) = (", "SELECT 1", ")) SELECT 1", 12),
+	} {
+		done := make(chan error, 1)
+		go func() {
+			_, err := a.Analyze(sql)
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if err != nil && !errors.Is(err, ErrTooComplex) && !errors.Is(err, ErrTooDeep) {
+				t.Errorf("%s: %v", name, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: still at it after 20 s", name)
+		}
 	}
 }
 

@@ -1,0 +1,427 @@
+package pgproxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"github.com/headgate/gateway/approve"
+	"github.com/headgate/gateway/intercept"
+)
+
+// A link is a session on a reactor.
+type link struct {
+	*session
+	ctx     context.Context
+	reactor *reactor
+
+	// io guards all that follows and the session's turns. It is taken before mu.
+	io             sync.Mutex
+	client, server end
+	waiting        *wait
+	closed         bool
+	err            error
+	done           chan struct{}
+	beside         sync.WaitGroup // goroutines that wait for verdicts
+}
+
+// An end is one of the two sockets of a link.
+type end struct {
+	fd int
+	// readable says that a read may bring something; hungUp that the peer has
+	// closed its side, so that reads go on to the end.
+	readable, hungUp bool
+	// carry is what has been read and not been consumed, out what is to be written.
+	carry, out []byte
+}
+
+// driveOnReactor runs the session on a reactor, if both sides are plain sockets
+// and the record takes entries without waiting for its storage. It reports
+// whether it did.
+func (s *session) driveOnReactor(ctx context.Context, client net.Conn, up *upstream) (bool, error) {
+	if !s.guard.Prompt() {
+		return false, nil
+	}
+	l := &link{session: s, ctx: ctx, done: make(chan struct{})}
+	var ok bool
+	if l.client.fd, ok = duplicate(client); !ok {
+		return false, nil
+	}
+	if l.server.fd, ok = duplicate(up.conn); !ok {
+		_ = syscall.Close(l.client.fd)
+		return false, nil
+	}
+	l.client.readable, l.server.readable = true, true
+	s.attach(l.resume, up)
+	if err := s.proxy.reactors.join(l); err != nil {
+		return true, errors.Join(err, syscall.Close(l.client.fd), syscall.Close(l.server.fd), up.conn.Close())
+	}
+	// The descriptors have been duplicated; these closes leave them open.
+	_ = client.Close()
+	_ = up.conn.Close()
+	return true, l.wait()
+}
+
+// wait returns when the session has ended and nothing of it is left.
+func (l *link) wait() error {
+	stop := context.AfterFunc(l.guard.Context(), l.interrupt)
+	stopHost := context.AfterFunc(l.ctx, l.interrupt)
+	<-l.done
+	stop()
+	stopHost()
+	l.mu.Lock()
+	busy, cancel := l.queue.size > 0, l.cancelWait
+	l.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+	l.beside.Wait()
+	if busy {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), farewell)
+		_ = l.cancelUpstream(ctx) // the connection is closed next in any case
+		cancel()
+	}
+	l.io.Lock()
+	defer l.io.Unlock()
+	_ = syscall.Close(l.client.fd)
+	_ = syscall.Close(l.server.fd)
+	return orderly(l.err)
+}
+
+// finish ends the session. The caller holds io.
+func (l *link) finish(err error) {
+	if l.closed {
+		return
+	}
+	l.closed, l.err = true, err
+	l.reactor.remove(l)
+	l.mu.Lock()
+	_ = l.fail(errors.Join(io.EOF, err))
+	l.mu.Unlock()
+	close(l.done)
+}
+
+// interrupt ends the session from outside, after a last word to the client.
+func (l *link) interrupt() {
+	cause := context.Cause(l.guard.Context())
+	if cause == nil {
+		cause = context.Cause(l.ctx)
+	}
+	l.io.Lock()
+	defer l.io.Unlock()
+	if l.closed {
+		return
+	}
+	if l.passing == 0 && len(l.client.out) == 0 {
+		_, _ = rawWrite(l.client.fd, appendRefusal(nil, severityFatal, intercept.EndedRefusal(cause)))
+	}
+	l.finish(cause)
+}
+
+// resume takes a turn on behalf of whatever the session was waiting for.
+func (l *link) resume() {
+	buf := make([]byte, readBuffer)
+	for more := true; more; {
+		l.io.Lock()
+		more = l.turn(buf)
+		l.io.Unlock()
+	}
+}
+
+// pending tells the client that a human is asked.
+func (l *link) pending(p approve.Pending) {
+	l.io.Lock()
+	defer l.io.Unlock()
+	if l.closed {
+		return
+	}
+	l.client.write(l.noticeNow(p))
+}
+
+func (l *link) noteEvent(ev syscall.EpollEvent) {
+	e := &l.client
+	if int(ev.Fd) == l.server.fd {
+		e = &l.server
+	}
+	if ev.Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+		e.hungUp, e.readable = true, true
+	}
+	if ev.Events&syscall.EPOLLIN != 0 {
+		e.readable = true
+	}
+}
+
+// turnBudget bounds the reads of one turn, so that a session that streams leaves
+// room for the others.
+const turnBudget = 16
+
+// turn moves what can be moved. It reports whether there may be more. The caller
+// holds io.
+func (l *link) turn(buf []byte) bool {
+	for range turnBudget {
+		if l.closed {
+			return false
+		}
+		moved := l.moveServer(buf)
+		if !l.closed && l.moveClient(buf) {
+			moved = true
+		}
+		if !moved {
+			return false
+		}
+	}
+	return true
+}
+
+// moveServer reads once from the server and releases what it may. It reports
+// whether something was read.
+func (l *link) moveServer(buf []byte) bool {
+	if !l.client.flush() || !l.server.readable {
+		return false
+	}
+	in, err := l.server.read(buf)
+	if in != nil {
+		used, release, stepErr := l.stepServer(in)
+		if stepErr != nil {
+			l.finish(stepErr)
+			return false
+		}
+		l.client.write(release)
+		l.server.keep(in[used:], l.needed(in[used:]))
+	}
+	if err != nil {
+		l.client.flush()
+		l.finish(err)
+	}
+	return in != nil
+}
+
+// moveClient sends what has been judged, then reads once from the client and
+// judges. It reports whether it got anywhere.
+func (l *link) moveClient(buf []byte) bool {
+	if l.waiting != nil && !l.waitOver() {
+		l.watchClient(buf)
+		return false
+	}
+	resumed := l.waiting != nil
+	l.waiting = nil
+	l.sendJudged()
+	if !l.server.flush() {
+		return false
+	}
+	var in []byte
+	var err error
+	switch {
+	case resumed:
+		in = l.client.carry
+	case l.client.readable:
+		in, err = l.client.read(buf)
+	}
+	if in == nil && err == nil {
+		return resumed
+	}
+	l.judgeBytes(in)
+	if err != nil && !l.closed {
+		l.finish(err)
+	}
+	return true
+}
+
+// judgeBytes works through bytes of the client.
+func (l *link) judgeBytes(in []byte) {
+	used, w, err := l.stepClient(in)
+	l.sendJudged()
+	l.client.keep(in[used:], l.needed(in[used:]))
+	if err != nil {
+		l.finish(err)
+		return
+	}
+	if l.waiting = w; w != nil && w.until == nil {
+		l.besides(w)
+	}
+}
+
+// besides has a goroutine do what may block.
+func (l *link) besides(w *wait) {
+	ctx, cancel := context.WithCancel(l.ctx)
+	l.mu.Lock()
+	l.cancelWait = cancel
+	l.mu.Unlock()
+	l.beside.Go(func() {
+		defer cancel()
+		l.perform(ctx, w, l.pending)
+		l.io.Lock()
+		w.over = true
+		l.io.Unlock()
+		l.resume()
+	})
+}
+
+// waitOver reports whether the client's direction can go on.
+func (l *link) waitOver() bool {
+	if l.waiting.until == nil {
+		return l.waiting.over
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting.until()
+}
+
+// sendJudged writes what the session has judged.
+func (l *link) sendJudged() {
+	l.mu.Lock()
+	out := l.toServer
+	l.toServer = l.spare[:0]
+	l.spare = out
+	l.mu.Unlock()
+	if len(out) > 0 {
+		l.server.write(out)
+	}
+}
+
+// watchClient keeps reading while the session waits, within bounds, so that a
+// client that leaves is noticed.
+func (l *link) watchClient(buf []byte) {
+	for l.client.readable && len(l.client.carry) <= l.proxy.cfg.MaxMessageBytes {
+		n, errno := rawRead(l.client.fd, buf)
+		switch {
+		case errno == syscall.EAGAIN:
+			l.client.readable = false
+		case errno == syscall.EINTR:
+		case errno != 0 || n == 0:
+			l.finish(io.EOF)
+			return
+		default:
+			l.client.carry = append(l.client.carry, buf[:n]...)
+		}
+	}
+}
+
+// needed is the length of the message that b starts with, 0 if it can't be told.
+func (l *link) needed(b []byte) int {
+	if len(b) < headerSize {
+		return 0
+	}
+	n, err := bodyLength(b)
+	if err != nil || n > l.proxy.cfg.MaxMessageBytes {
+		return 0
+	}
+	return headerSize + n
+}
+
+// read reads once, behind what is carried. It returns all that there is, nil if
+// there is nothing new.
+func (e *end) read(buf []byte) ([]byte, error) {
+	into, have := buf, 0
+	if len(e.carry) > 0 {
+		have = len(e.carry)
+		if cap(e.carry) == have {
+			e.carry = append(e.carry, make([]byte, max(have, 4096))...)[:have]
+		}
+		into = e.carry[:cap(e.carry)]
+	}
+	n, errno := rawRead(e.fd, into[have:])
+	switch {
+	case errno == syscall.EAGAIN:
+		e.readable = false
+		return nil, nil
+	case errno == syscall.EINTR:
+		return nil, nil
+	case errno != 0:
+		return nil, errno
+	case n == 0:
+		return nil, io.EOF
+	}
+	if n < len(into)-have && !e.hungUp {
+		e.readable = false // the next edge will tell
+	}
+	return into[:have+n], nil
+}
+
+// keep carries what was not consumed, with room for the whole message.
+func (e *end) keep(rest []byte, needed int) {
+	if len(rest) == 0 {
+		if cap(e.carry) > readBuffer {
+			e.carry = nil
+		}
+		e.carry = e.carry[:0]
+		return
+	}
+	if cap(e.carry) < needed {
+		grown := make([]byte, len(rest), max(needed, len(rest)))
+		copy(grown, rest)
+		e.carry = grown
+		return
+	}
+	e.carry = append(e.carry[:0], rest...)
+}
+
+// write writes what it can and keeps the rest. Errors show at the next read.
+func (e *end) write(b []byte) {
+	if len(e.out) == 0 {
+		for len(b) > 0 {
+			n, errno := rawWrite(e.fd, b)
+			if errno == syscall.EINTR {
+				continue
+			}
+			if errno == syscall.EAGAIN {
+				break
+			}
+			if errno != 0 {
+				e.hungUp, e.readable = true, true
+				return
+			}
+			b = b[n:]
+		}
+	}
+	if len(b) > 0 {
+		e.out = append(e.out, b...)
+	}
+}
+
+// flush writes what was kept and reports whether all of it is gone.
+func (e *end) flush() bool {
+	if len(e.out) == 0 {
+		return true
+	}
+	b := e.out
+	e.out = nil
+	e.write(b)
+	return len(e.out) == 0
+}
+
+// duplicate returns a non-blocking descriptor of a plain socket.
+func duplicate(conn net.Conn) (int, bool) {
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return 0, false
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	fd, failed := 0, true
+	err = raw.Control(func(p uintptr) {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, p, syscall.F_DUPFD_CLOEXEC, 0)
+		fd, failed = int(n), errno != 0
+	})
+	return fd, err == nil && !failed && setNonblock(fd)
+}
+
+func setNonblock(fd int) bool { return syscall.SetNonblock(fd, true) == nil }
+
+// rawRead and rawWrite are non-blocking, so the scheduler need not hear of them.
+func rawRead(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), errno
+}
+
+func rawWrite(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), errno
+}
