@@ -71,8 +71,7 @@ func readBody(r *http.Request, into any) error {
 		return errContentType
 	}
 	body, err := io.ReadAll(r.Body)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return errTooLarge
 	}
 	if err != nil {

@@ -57,16 +57,9 @@ func TestEachReasonsGroupsMustBeMet(t *testing.T) {
 		req := approvetest.Request(t, "s1", "x")
 		req.Reasons = []policy.Reason{{Rule: "a", Approvers: []string{"dba", "admin"}}, {Rule: "b"}, {Rule: "c", Approvers: []string{"security"}}}
 		p, ended := asked(t, e, req)
-		for groups, want := range map[string]error{
-			"":                       approve.ErrUnknown,
-			"dba":                    approve.ErrUnknown,
-			"approvers dba":          approve.ErrUnknown,
-			"approvers security":     approve.ErrUnknown,
-			"dba security":           approve.ErrUnknown,
-			"approvers DBA security": approve.ErrUnknown,
-		} {
+		for _, groups := range []string{"", "dba", "approvers dba", "approvers security", "dba security", "approvers DBA security"} {
 			bob := policy.Identity{Subject: "bob", Groups: strings.Fields(groups)}
-			if _, err := e.Decide(t.Context(), bob, p.ID, grantOf(req)); !errors.Is(err, want) {
+			if _, err := e.Decide(t.Context(), bob, p.ID, grantOf(req)); !errors.Is(err, approve.ErrUnknown) {
 				t.Errorf("%q: got %v", groups, err)
 			}
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/headgate/gateway/policy"
 )
 
-func engine(t testing.TB, cfg approve.Config) *approve.Engine {
+func engine(t *testing.T, cfg approve.Config) *approve.Engine {
 	t.Helper()
 	e, err := approve.NewEngine(cfg)
 	if err != nil {
@@ -31,6 +31,7 @@ func TestMemoryStore(t *testing.T) {
 
 func TestEngine(t *testing.T) {
 	approvetest.Run(t, func(t *testing.T) approvetest.Fixture {
+		t.Helper()
 		e := engine(t, approve.Config{MaxScopeUses: 3})
 		return approvetest.Fixture{Approver: e, MaxUses: 3, Decide: func(id, digest string, granted bool, scope approve.Scope) error {
 			_, err := e.Decide(context.Background(), approvetest.Approver(), id, approve.Answer{Grant: granted, Digest: digest, Scope: scope})

@@ -143,7 +143,7 @@ func TestHandlerShowsAndDecides(t *testing.T) {
 }
 
 func TestHandlerRefuses(t *testing.T) {
-	c := waiting(t, approve.Config{ApproverGroups: nil}, approvetest.Request(t, "s1", "x"))
+	c := waiting(t, approve.Config{}, approvetest.Request(t, "s1", "x"))
 	one, decide := "/requests/"+c.id, c.decidePath()
 	const form = "application/x-www-form-urlencoded"
 	c.refused(401, "unauthenticated", "GET", "/requests", "", "User", "")

@@ -46,17 +46,23 @@ func size(c *policy.Command) int {
 // is UTF-8. Two texts that are not could look the same, and have one digest. The
 // command's text may be anything: the digest covers its bytes.
 func reviewable(in *policy.Input) bool {
-	texts := []string{in.Target.Name, in.Target.Protocol, in.Command.Action}
+	valid := func(texts ...string) bool {
+		return !slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) })
+	}
+	if !valid(in.Target.Name, in.Target.Protocol, in.Command.Action) {
+		return false
+	}
 	for name, value := range in.Target.Labels {
-		texts = append(texts, name, value)
+		if !valid(name, value) {
+			return false
+		}
 	}
 	for _, p := range in.Identity.Principals() {
-		texts = append(texts, p.Subject, p.Issuer)
+		if !valid(p.Subject, p.Issuer) {
+			return false
+		}
 	}
-	for _, p := range in.Command.Params {
-		texts = append(texts, p.Value)
-	}
-	return !slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) })
+	return !slices.ContainsFunc(in.Command.Params, func(p policy.Param) bool { return !valid(p.Value) })
 }
 
 // eligible reports whether the approver may decide about the request: nil if so,

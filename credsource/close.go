@@ -46,7 +46,7 @@ func (r *Rotating) awaitIdle(ctx context.Context) error {
 }
 
 func releaseAll(ctx context.Context, held []*Credential) error {
-	var errs []error
+	errs := make([]error, 0, len(held))
 	for _, c := range held {
 		errs = append(errs, c.Release(ctx))
 	}

@@ -27,9 +27,9 @@ var tokenClaims = [...]string{"exp", "nbf", "iat", "jti"}
 // which JSON would make equal to other such text.
 func ByIdentity(req Request) (string, error) {
 	key := struct {
-		Target   *policy.Target
-		Identity *policy.Identity
-		Decision *policy.Decision
+		Target   *policy.Target   `json:"target"`
+		Identity *policy.Identity `json:"identity"`
+		Decision *policy.Decision `json:"decision"`
 	}{Target: req.Target}
 	if req.Identity != nil {
 		id := *req.Identity

@@ -43,11 +43,13 @@ func (c *clock) add(d time.Duration) {
 // around wraps a source for the suite. Its clock passes every age at which the
 // cache must ask again.
 func around(t *testing.T, source credsource.Source, c *clock) credsource.Source {
+	t.Helper()
 	return rotating(t, credsource.RotatingConfig{Source: source, MaxAge: time.Minute, MaxStale: time.Minute, Now: c.Now})
 }
 
 func TestConformanceAroundStatic(t *testing.T) {
 	credsourcetest.Run(t, credsourcetest.Harness{New: func(t *testing.T) credsourcetest.Fixture {
+		t.Helper()
 		c := &clock{now: time.Now()}
 		inner, err := static.New(static.Config{Password: secret.New(canary), Expires: c.now.Add(time.Hour), Now: c.Now})
 		if err != nil {
@@ -60,26 +62,29 @@ func TestConformanceAroundStatic(t *testing.T) {
 
 func TestConformanceAroundEnv(t *testing.T) {
 	credsourcetest.Run(t, credsourcetest.Harness{New: func(t *testing.T) credsourcetest.Fixture {
+		t.Helper()
 		t.Setenv("HG_TEST_SECRET", canary)
 		c := &clock{now: time.Now()}
 		inner, err := env.New(env.Config{TokenVar: "HG_TEST_SECRET"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		set := func(t *testing.T, value string) { t.Setenv("HG_TEST_SECRET", value); c.add(time.Minute) }
+		set := func(t *testing.T, value string) { t.Helper(); t.Setenv("HG_TEST_SECRET", value); c.add(time.Minute) }
 		return credsourcetest.Fixture{
 			Source: around(t, inner, c), Request: request("a", "db"), Canary: canary,
-			Rotate: func(t *testing.T) string { set(t, "rotated-canary"); return "rotated-canary" },
-			Break:  func(t *testing.T) { set(t, "") },
+			Rotate: func(t *testing.T) string { t.Helper(); set(t, "rotated-canary"); return "rotated-canary" },
+			Break:  func(t *testing.T) { t.Helper(); set(t, "") },
 		}
 	}})
 }
 
 func TestConformanceAroundFile(t *testing.T) {
 	credsourcetest.Run(t, credsourcetest.Harness{New: func(t *testing.T) credsourcetest.Fixture {
+		t.Helper()
 		c := &clock{now: time.Now()}
 		path := filepath.Join(t.TempDir(), "secret")
 		write := func(t *testing.T, content string) {
+			t.Helper()
 			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -92,14 +97,15 @@ func TestConformanceAroundFile(t *testing.T) {
 		}
 		return credsourcetest.Fixture{
 			Source: around(t, inner, c), Request: request("a", "db"), Canary: canary,
-			Rotate: func(t *testing.T) string { write(t, "rotated-canary"); return "rotated-canary" },
-			Break:  func(t *testing.T) { write(t, "") },
+			Rotate: func(t *testing.T) string { t.Helper(); write(t, "rotated-canary"); return "rotated-canary" },
+			Break:  func(t *testing.T) { t.Helper(); write(t, "") },
 		}
 	}})
 }
 
 func TestConformanceAroundLeases(t *testing.T) {
 	credsourcetest.Run(t, credsourcetest.Harness{New: func(t *testing.T) credsourcetest.Fixture {
+		t.Helper()
 		c := &clock{now: time.Now()}
 		inner := newStore(canary)
 		inner.life = time.Hour
@@ -154,7 +160,7 @@ func TestRefreshedBeforeExpiry(t *testing.T) {
 		inner.set(func(s *store) { s.secret = "two" })
 		time.Sleep(8*time.Minute - 1)
 		wantSecret(t, get(t, r, request("a", "db")), "one")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantSecret(t, get(t, r, request("a", "db")), "two")
 		wantCount(t, "fetches", inner.count(), 2)
 	})
@@ -194,7 +200,7 @@ func TestCachedIsServedWhileRefreshingFailsAndNotBeyondItsExpiry(t *testing.T) {
 		}
 		time.Sleep(time.Minute - 1)
 		wantSecret(t, get(t, r, request("a", "db")), "one")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if c, err := r.Credential(t.Context(), request("a", "db")); !errors.Is(err, errDown) || c != nil {
 			t.Errorf("after its expiry: got %v, %v", c, err)
 		}
@@ -210,7 +216,7 @@ func TestMaxStaleBoundsCredentialsWithoutExpiry(t *testing.T) {
 			inner.set(func(s *store) { s.err = errDown })
 			time.Sleep(time.Minute + bound - 1)
 			wantSecret(t, get(t, r, request("a", "db")), "one")
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			if _, err := r.Credential(t.Context(), request("a", "db")); !errors.Is(err, errDown) {
 				t.Errorf("after MaxStale: %v", err)
 			}
@@ -230,6 +236,25 @@ func TestWithdrawnCredentialIsNotServed(t *testing.T) {
 		}
 		synctest.Wait()
 		wantCount(t, "releases", inner.releases("one"), 1)
+	})
+}
+
+func TestOthersGetTheCachedOneDuringARefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := newStore("one")
+		r := rotating(t, credsource.RotatingConfig{Source: inner, MaxAge: time.Minute})
+		get(t, r, request("a", "db"))
+		gate := make(chan struct{})
+		inner.set(func(s *store) { s.secret, s.gate = "two", gate })
+		time.Sleep(time.Minute)
+		refreshed := make(chan string)
+		go func() { refreshed <- get(t, r, request("a", "db")).Password.Reveal() }()
+		synctest.Wait()
+		wantSecret(t, get(t, r, request("a", "db")), "one") // would block for good if it waited
+		close(gate)
+		if got := <-refreshed; got != "two" {
+			t.Errorf("the refreshing caller got %q", got)
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ func RunStore(t *testing.T, open func(t *testing.T) approve.Store) {
 		"UsesOfTheWaiting":  (*storeTest).usesOfTheWaiting,
 		"Standing":          (*storeTest).standing,
 		"SessionScope":      (*storeTest).sessionScope,
+		"Uncollected":       (*storeTest).uncollected,
 		"Reserved":          (*storeTest).reserved,
 		"Refuse":            (*storeTest).refuse,
 		"Digest":            (*storeTest).digest,
@@ -115,7 +117,9 @@ func (t *storeTest) join() {
 func (t *storeTest) usesOfTheWaiting() {
 	a := t.open("a", "s1", "x", approve.Added)
 	t.open("b", "s1", "x", approve.Joined)
-	t.grant(a, approve.Scope{Uses: 5})
+	if got, err := t.store.Decide(t.Context(), "a", t.ruling(a, approve.Scope{Uses: 5})); err != nil || got.UsesLeft != 2 {
+		t.Errorf("a grant to two waiting calls has %d uses, %v", got.UsesLeft, err)
+	}
 	t.open("late", "s1", "x", approve.Added) // was not waiting
 	t.redeem("a", nil)
 	t.redeem("a", nil)
@@ -151,6 +155,19 @@ func (t *storeTest) sessionScope() {
 	t.redeem("a", nil)
 	t.open("b", "s2", "x", approve.Added)
 	t.open("c", "s1", "x", approve.Redeemed)
+}
+
+// uncollected checks that uses without a duration end with those who waited.
+func (t *storeTest) uncollected() {
+	a := t.open("a", "s1", "x", approve.Added)
+	t.open("b", "s1", "x", approve.Joined)
+	t.grant(a, approve.Scope{Uses: 2})
+	for _, want := range []approve.State{approve.StateGranted, approve.StateUsed} {
+		if err := t.store.Leave(t.Context(), "a", t.now); err != nil {
+			t.Fatalf("Leave: %v", err)
+		}
+		t.state("a", want)
+	}
 }
 
 // reserved checks that a newcomer does not take what a waiting call needs.
@@ -300,12 +317,12 @@ func (t *storeTest) list() {
 func (t *storeTest) listed(want string) {
 	t.Helper()
 	tickets, err := t.store.List(t.Context(), t.now)
-	got := ""
+	var got strings.Builder
 	for _, tk := range tickets {
-		got += fmt.Sprintf("%s %s, ", tk.ID, tk.State)
+		fmt.Fprintf(&got, "%s %s, ", tk.ID, tk.State)
 	}
-	if err != nil || got != want {
-		t.Errorf("List: got %q, %v, want %q", got, err, want)
+	if err != nil || got.String() != want {
+		t.Errorf("List: got %q, %v, want %q", got.String(), err, want)
 	}
 }
 

@@ -3,6 +3,7 @@ package approvetest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,7 +87,7 @@ func (t *storeTest) limitsRace() {
 	var in atomic.Int64
 	atOnce(100, func(i int) {
 		limits := approve.Limits{Total: 7, PerPrincipal: 100, PerSession: 100}
-		_, _, err := t.store.Open(t.Context(), ticket(t, fmt.Sprint("n", i), "s1", fmt.Sprint(i%13), t.now), limits)
+		_, _, err := t.store.Open(t.Context(), ticket(t, fmt.Sprint("n", i), "s1", strconv.Itoa(i%13), t.now), limits)
 		if err == nil {
 			in.Add(1)
 		} else if !errors.Is(err, approve.ErrOverloaded) {

@@ -79,7 +79,10 @@ func renderings(v any) map[string]string {
 }
 
 func encodings(canary string) map[string]string {
-	quoted, _ := json.Marshal(canary) // a string has a JSON form
+	quoted, err := json.Marshal(canary)
+	if err != nil {
+		panic(err) // a string has a JSON form
+	}
 	return map[string]string{
 		"plain":      canary,
 		"base64":     strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(canary)), "="),
@@ -88,6 +91,6 @@ func encodings(canary string) map[string]string {
 		"HEX":        strings.ToUpper(hex.EncodeToString([]byte(canary))),
 		"URL":        url.QueryEscape(canary),
 		"JSON":       string(quoted[1 : len(quoted)-1]),
-		"bytes":      strings.Trim(fmt.Sprint([]byte(canary)), "[]"),
+		"bytes":      strings.Trim(fmt.Sprintf("%d", []byte(canary)), "[]"),
 	}
 }

@@ -21,16 +21,18 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			credsourcetest.Run(t, credsourcetest.Harness{New: func(t *testing.T) credsourcetest.Fixture {
+				t.Helper()
 				t.Setenv("HG_TEST_USER", "app")
 				t.Setenv("HG_TEST_SECRET", canary)
 				return credsourcetest.Fixture{
 					Source: newSource(t, cfg),
 					Canary: canary,
 					Rotate: func(t *testing.T) string {
+						t.Helper()
 						t.Setenv("HG_TEST_SECRET", "rotated-canary")
 						return "rotated-canary"
 					},
-					Break: func(t *testing.T) { unset(t, "HG_TEST_SECRET") },
+					Break: func(t *testing.T) { t.Helper(); unset(t, "HG_TEST_SECRET") },
 				}
 			}})
 		})

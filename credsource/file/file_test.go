@@ -18,7 +18,7 @@ import (
 const canary = "can4ry<&\"+/file"
 
 // replace puts a complete file in the place of another, as a rotation should.
-func replace(t testing.TB, path, content string) {
+func replace(t *testing.T, path, content string) {
 	t.Helper()
 	next := path + ".next"
 	if err := os.WriteFile(next, []byte(content), 0o600); err != nil {
@@ -29,7 +29,7 @@ func replace(t testing.TB, path, content string) {
 	}
 }
 
-func newSource(t testing.TB, cfg file.Config) *file.Source {
+func newSource(t *testing.T, cfg file.Config) *file.Source {
 	t.Helper()
 	source, err := file.New(cfg)
 	if err != nil {
@@ -47,7 +47,7 @@ func get(t *testing.T, source credsource.Source) *credsource.Credential {
 	return c
 }
 
-func document(t testing.TB, password string, expires time.Time) string {
+func document(t *testing.T, password string, expires time.Time) string {
 	t.Helper()
 	doc, err := json.Marshal(map[string]any{"username": "app", "password": password, "expires": expires})
 	if err != nil {
@@ -60,13 +60,15 @@ func TestConformance(t *testing.T) {
 	for _, format := range []file.Format{"", file.FormatPassword, file.FormatToken, file.FormatPrivateKey} {
 		t.Run("single "+string(format), func(t *testing.T) {
 			credsourcetest.Run(t, credsourcetest.Harness{New: func(t *testing.T) credsourcetest.Fixture {
+				t.Helper()
 				path := filepath.Join(t.TempDir(), "secret")
 				replace(t, path, canary+"\n")
 				return credsourcetest.Fixture{
 					Source: newSource(t, file.Config{Path: path, Format: format, Username: "app"}),
 					Canary: canary,
-					Rotate: func(t *testing.T) string { replace(t, path, "rotated-canary\n"); return "rotated-canary" },
+					Rotate: func(t *testing.T) string { t.Helper(); replace(t, path, "rotated-canary\n"); return "rotated-canary" },
 					Break: func(t *testing.T) {
+						t.Helper()
 						if err := os.Remove(path); err != nil {
 							t.Fatal(err)
 						}
@@ -79,6 +81,7 @@ func TestConformance(t *testing.T) {
 
 func TestConformanceJSON(t *testing.T) {
 	credsourcetest.Run(t, credsourcetest.Harness{New: func(t *testing.T) credsourcetest.Fixture {
+		t.Helper()
 		path := filepath.Join(t.TempDir(), "secret.json")
 		now := time.Unix(1e9, 0)
 		replace(t, path, document(t, canary, now.Add(time.Hour)))
@@ -86,10 +89,11 @@ func TestConformanceJSON(t *testing.T) {
 			Source: newSource(t, file.Config{Path: path, Format: file.FormatJSON, Now: func() time.Time { return now }}),
 			Canary: canary,
 			Rotate: func(t *testing.T) string {
+				t.Helper()
 				replace(t, path, document(t, "rotated-canary", now.Add(time.Hour)))
 				return "rotated-canary"
 			},
-			Break:  func(t *testing.T) { replace(t, path, document(t, canary, now)[:40]) },
+			Break:  func(t *testing.T) { t.Helper(); replace(t, path, document(t, canary, now)[:40]) },
 			Expire: func(*testing.T) { now = now.Add(time.Hour) },
 		}
 	}})
@@ -97,9 +101,11 @@ func TestConformanceJSON(t *testing.T) {
 
 func TestConformanceTLS(t *testing.T) {
 	credsourcetest.Run(t, credsourcetest.Harness{New: func(t *testing.T) credsourcetest.Fixture {
+		t.Helper()
 		dir := t.TempDir()
 		now := time.Unix(1e9, 0)
 		write := func(t *testing.T, name string) {
+			t.Helper()
 			_, cert, key := certtest.New(t, name, now.Add(time.Hour))
 			replace(t, filepath.Join(dir, "tls.crt"), string(cert))
 			replace(t, filepath.Join(dir, "tls.key"), string(key))
@@ -111,8 +117,8 @@ func TestConformanceTLS(t *testing.T) {
 				Format: file.FormatTLS, Now: func() time.Time { return now },
 			}),
 			Canary: canary,
-			Rotate: func(t *testing.T) string { write(t, "rotated-canary"); return "rotated-canary" },
-			Break:  func(t *testing.T) { replace(t, filepath.Join(dir, "tls.key"), canary) },
+			Rotate: func(t *testing.T) string { t.Helper(); write(t, "rotated-canary"); return "rotated-canary" },
+			Break:  func(t *testing.T) { t.Helper(); replace(t, filepath.Join(dir, "tls.key"), canary) },
 			Expire: func(*testing.T) { now = now.Add(2 * time.Hour) },
 		}
 	}})
@@ -143,7 +149,7 @@ func TestOneTrailingNewlineIsTrimmed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
 	source := newSource(t, file.Config{Path: path})
 	for content, want := range map[string]string{
-		"pw": "pw", "pw\n": "pw", "pw\r\n": "pw", "pw\n\n": "pw\n", "pw\r": "pw\r", " pw ": " pw ", "\npw": "\npw",
+		"pw": "pw", "pw\n": "pw", "pw\r\n": "pw", "pw\n\n": "pw\n", "pw\r": "pw\r", "\tpw": "\tpw", "\npw": "\npw",
 	} {
 		replace(t, path, content)
 		if got := get(t, source).Password.Reveal(); got != want {
@@ -219,10 +225,11 @@ func TestVersionSaysNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
 	replace(t, path, "pw")
 	one, two := newSource(t, file.Config{Path: path}), newSource(t, file.Config{Path: path})
-	if get(t, one).Version != get(t, one).Version {
+	version := get(t, one).Version
+	if again := get(t, one).Version; again != version {
 		t.Error("the same content has two versions")
 	}
-	if get(t, one).Version == get(t, two).Version {
+	if get(t, two).Version == version {
 		t.Error("a version is a plain hash: it can be used to test guesses")
 	}
 }

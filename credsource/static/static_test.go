@@ -33,6 +33,7 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			credsourcetest.Run(t, credsourcetest.Harness{New: func(t *testing.T) credsourcetest.Fixture {
+				t.Helper()
 				now := time.Unix(1e9, 0)
 				cfg := static.Config{Expires: now.Add(time.Hour), Now: func() time.Time { return now }}
 				fill(&cfg)

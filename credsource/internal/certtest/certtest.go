@@ -15,7 +15,7 @@ import (
 )
 
 // New returns a self-signed certificate for name with its key, and both in PEM.
-func New(t testing.TB, name string, notAfter time.Time) (pair tls.Certificate, certPEM, keyPEM []byte) {
+func New(t *testing.T, name string, notAfter time.Time) (pair tls.Certificate, certPEM, keyPEM []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

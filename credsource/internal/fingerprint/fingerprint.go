@@ -35,7 +35,7 @@ func (k *Key) Of(c *credsource.Credential) string {
 		write([]byte(part))
 	}
 	if !c.Expires.IsZero() {
-		write(binary.BigEndian.AppendUint64(nil, uint64(c.Expires.UnixNano()))) //nolint:gosec // any bits will do
+		write(binary.BigEndian.AppendUint64(nil, uint64(c.Expires.UnixNano())))
 	}
 	if c.Certificate != nil {
 		for _, der := range c.Certificate.Certificate {
