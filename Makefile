@@ -42,7 +42,7 @@ vet: ## go vet in all modules
 	@status=0; for dir in $(modules); do (cd $$dir && $(GO) vet ./...) || status=1; done; exit $$status
 
 lint: $(golangci) ## golangci-lint in all modules
-	@status=0; for dir in $(modules); do (cd $$dir && $(CURDIR)/$(golangci) run --config $(CURDIR)/.golangci.yml ./...) || status=1; done; exit $$status
+	@status=0; for dir in $(modules); do (cd $$dir && $(CURDIR)/$(golangci) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...) || status=1; done; exit $$status
 
 $(golangci):
 	GOBIN=$(CURDIR)/.cache/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(golangci_version)

@@ -111,7 +111,7 @@ func clientCommand(ctx context.Context, t testing.TB, name string) *exec.Cmd {
 	dir := filepath.Join(root, "intercept", "pgproxy", "testdata", "clients", name)
 	switch name {
 	case "node":
-		node, env := Node(t) //nolint:contextcheck // a look at the disk
+		node, env := Node(t)
 		cmd := exec.CommandContext(ctx, node, filepath.Join(dir, "report.cjs"))
 		cmd.Env = []string{env}
 		return cmd

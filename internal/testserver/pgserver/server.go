@@ -158,7 +158,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("pgserver: %w", err)
 	}
-	p, err := launch(s.command(log)) //nolint:contextcheck // the server outlives ctx
+	p, err := launch(s.command(log)) // the server outlives ctx
 	if err != nil {
 		return err
 	}
