@@ -1,0 +1,61 @@
+package embeddedpg
+
+import (
+	"database/sql/driver"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// A function can be called from SQL.
+type function struct {
+	arguments int32
+	call      func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error)
+}
+
+// constant is a function without arguments.
+func constant(value func() driver.Value) function {
+	return function{0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) { return value(), nil }}
+}
+
+func fixed(v driver.Value) function { return constant(func() driver.Value { return v }) }
+
+// functions are PostgreSQL's functions that SQLite lacks and that drivers, psql
+// and everyday statements call.
+func (s *session) functions() map[string]function {
+	now := constant(func() driver.Value { return time.Now().UTC().Format(timeLayout(0)) + "+00" })
+	user := fixed(s.server.cfg.User)
+	return map[string]function{
+		"version":           fixed("PostgreSQL " + serverVersion + " (embedded, on SQLite)"),
+		"current_schema":    fixed("public"),
+		"current_database":  fixed(s.server.cfg.Database),
+		"current_catalog":   fixed(s.server.cfg.Database),
+		"current_user":      user,
+		"session_user":      user,
+		"current_role":      user,
+		"user":              user,
+		"pg_backend_pid":    fixed(int64(s.id)),
+		"pg_is_in_recovery": fixed(int64(0)),
+		"now":               now,
+		"clock_timestamp":   now,
+		"current_setting":   {1, s.currentSetting},
+		"set_config":        {3, s.setConfig},
+	}
+}
+
+func (s *session) currentSetting(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	name, _ := args[0].(string)
+	return s.settings.get(name)
+}
+
+func (s *session) setConfig(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	name, _ := args[0].(string)
+	value, ok := args[1].(string)
+	if !ok {
+		return nil, &problem{"22023", "a setting's value is a text"}
+	}
+	if err := s.settings.set(name, value); err != nil {
+		return nil, err
+	}
+	return value, nil
+}
