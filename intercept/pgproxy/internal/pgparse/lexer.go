@@ -135,7 +135,9 @@ func (l *lexer) escaped() {
 }
 
 // continued moves past the opening quote of a continuation, if white space with
-// a newline and then a quote come next.
+// a newline and then a quote come next. The server lets a comment stand there as
+// well; libpg_query, for which comments are tokens, does not, and reports a syntax
+// error at the second string.
 func (l *lexer) continued() bool {
 	newline := false
 	i := l.pos
@@ -146,8 +148,6 @@ func (l *lexer) continued() bool {
 			i++
 		case isSpace(c):
 			i++
-		case strings.HasPrefix(l.text[i:], "--"):
-			i = lineEnd(l.text, i)
 		default:
 			if c != '\'' || !newline {
 				return false

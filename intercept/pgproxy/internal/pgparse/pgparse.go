@@ -8,7 +8,9 @@
 //
 // The grammar reads text as a server with standard_conforming_strings = on,
 // backslash_quote = safe_encoding and client_encoding = UTF8 does. Callers must
-// hold the server to these settings.
+// hold the server to these settings. One difference is known: a string constant
+// that goes on after a comment, as in 'a' -- b, a newline and 'c', is one constant
+// to the server and a syntax error here.
 package pgparse
 
 import (

@@ -49,6 +49,16 @@ func TestParseReportsSyntaxErrors(t *testing.T) {
 	}
 }
 
+// The server reads on in the same string after a comment. The parser must not take
+// what follows for anything else.
+func TestParseRefusesStringsContinuedAfterComments(t *testing.T) {
+	for _, sql := range []string{"SELECT e'a' -- b\n'\\'; DROP TABLE t; --'", "SELECT 'a' -- b\n'c'", "SELECT date e'a' --\n'\\' + '1'"} {
+		if _, err := Parse(sql); !errors.Is(err, ErrSyntax) {
+			t.Errorf("%q: %v", sql, err)
+		}
+	}
+}
+
 func TestParseRefusesBeforeTheGrammar(t *testing.T) {
 	p, err := New(Config{MaxBytes: 100})
 	if err != nil {

@@ -76,8 +76,9 @@ func isPart(t pg.ObjectType) bool {
 	case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_ATTRIBUTE,
 		pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_DOMCONSTRAINT:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // alterTable walks each subcommand for what it evaluates or refers to. Rows that
@@ -124,6 +125,7 @@ func (e expr) alterCommand(c *pg.AlterTableCmd) {
 	case pg.AlterTableType_AT_EnableRowSecurity, pg.AlterTableType_AT_DisableRowSecurity,
 		pg.AlterTableType_AT_ForceRowSecurity, pg.AlterTableType_AT_NoForceRowSecurity:
 		e.a.effect(policy.VerbGrant, "row security", "", e.sc.sources[0].name)
+	default:
 	}
 }
 

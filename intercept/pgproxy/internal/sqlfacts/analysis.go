@@ -34,8 +34,6 @@ func newAnalysis(functions *functionTable, budget *int) *analysis {
 type use struct {
 	verb, kind, schema, name string
 	columns, filtered        columnSet
-	// written marks columns that are assigned, not read.
-	written bool
 }
 
 // A reference is a column of a relation that an expression refers to.
@@ -149,7 +147,9 @@ func (a *analysis) inherit(in *Statement) {
 		a.opaque(reason)
 	}
 	for _, f := range in.Functions {
-		s.Functions = appendOnce(s.Functions, f)
+		if !s.lists(f) {
+			s.Functions = append(s.Functions, f)
+		}
 	}
 	s.SetOperation = s.SetOperation || in.SetOperation
 	s.UnknownFunctions = s.UnknownFunctions || in.UnknownFunctions

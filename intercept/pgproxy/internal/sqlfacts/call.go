@@ -1,6 +1,7 @@
 package sqlfacts
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -34,21 +35,16 @@ func (a *analysis) called(schema, name string) {
 	if schema != "" {
 		name = schema + "." + name
 	}
-	if name = strings.ToLower(name); !a.functions.listed(a.st, name) {
+	if name = strings.ToLower(name); !a.st.lists(name) {
 		a.st.Functions = append(a.st.Functions, name)
 	}
 }
 
-// listed reports whether s has the function already. A statement with a great
+// lists reports whether s has the function already. A statement with a great
 // many different functions lists some twice rather than be slow.
-func (t *functionTable) listed(s *Statement, name string) bool {
+func (s *Statement) lists(name string) bool {
 	const near = 64
-	for _, f := range s.Functions[max(0, len(s.Functions)-near):] {
-		if f == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.Functions[max(0, len(s.Functions)-near):], name)
 }
 
 func (e expr) arguments(f *pg.FuncCall) {

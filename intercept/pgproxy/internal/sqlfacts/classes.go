@@ -6,7 +6,7 @@ import "strings"
 type functionClass uint8
 
 const (
-	classUnknown functionClass = iota
+	_ functionClass = iota // unknown
 	// classPure: the result comes from the arguments, the clock, chance and the
 	// session.
 	classPure
@@ -61,11 +61,11 @@ func newFunctionTable() *functionTable {
 		{classReplication, replicationFunctions},
 		{classLock, lockFunctions},
 	} {
-		for _, name := range strings.Fields(l.names) {
+		for name := range strings.FieldsSeq(l.names) {
 			t.class[name] = l.class
 		}
 	}
-	for _, name := range strings.Fields(builtinTypes) {
+	for name := range strings.FieldsSeq(builtinTypes) {
 		t.types[name] = true
 		t.types["_"+name] = true
 	}

@@ -69,6 +69,7 @@ func (a *analysis) copyEnd(s *pg.CopyStmt) {
 		a.effect(policy.VerbRead, "file", "", s.GetFilename())
 	case CopyToFile:
 		a.effect(policy.VerbUpdate, "file", "", s.GetFilename())
+	default:
 	}
 }
 

@@ -18,14 +18,14 @@ func (a *analysis) definition(n *pg.Node) bool {
 }
 
 // define sets the tag and adds the effect of DDL.
-func (a *analysis) define(tag, kind, schema, name string) *use {
+func (a *analysis) define(tag, kind, schema, name string) {
 	a.st.Tag = tag
-	return a.effect(policy.VerbDefine, kind, schema, name)
+	a.effect(policy.VerbDefine, kind, schema, name)
 }
 
-func (a *analysis) defineRelation(tag, kind string, rv *pg.RangeVar) *use {
+func (a *analysis) defineRelation(tag, kind string, rv *pg.RangeVar) {
 	a.created(rv)
-	return a.define(tag, kind, rv.GetSchemaname(), rv.GetRelname())
+	a.define(tag, kind, rv.GetSchemaname(), rv.GetRelname())
 }
 
 // defineNamed is define for a name in parts.

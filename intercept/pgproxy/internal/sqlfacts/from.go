@@ -1,6 +1,8 @@
 package sqlfacts
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/headgate/gateway/policy"
@@ -74,7 +76,7 @@ func (e expr) join(j *pg.JoinExpr) []*source {
 	e.a.spend(len(e.sc.sources) / 16) // the list is copied
 	rightScope.sc.sources = append(append(rightScope.sc.sources, e.sc.sources...), left...)
 	right := rightScope.fromItem(j.GetRarg())
-	members := append(left[:len(left):len(left)], right...)
+	members := slices.Concat(left, right)
 
 	on := e.filtering()
 	on.lin = nil

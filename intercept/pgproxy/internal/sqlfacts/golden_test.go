@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-func newAnalyzer(t testing.TB) *Analyzer {
-	t.Helper()
+func newAnalyzer(tb testing.TB) *Analyzer {
+	tb.Helper()
 	a, err := New(Config{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return a
 }
@@ -19,11 +19,11 @@ func newAnalyzer(t testing.TB) *Analyzer {
 // A sample is a statement with the facts expected of it.
 type sample struct{ sql, want string }
 
-func readSamples(t testing.TB, name string) []sample {
-	t.Helper()
+func readSamples(tb testing.TB, name string) []sample {
+	tb.Helper()
 	file, err := os.Open("testdata/" + name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer file.Close()
 	var out []sample
@@ -39,11 +39,11 @@ func readSamples(t testing.TB, name string) []sample {
 	return out
 }
 
-func allSamples(t testing.TB) []sample {
-	t.Helper()
+func allSamples(tb testing.TB) []sample {
+	tb.Helper()
 	var out []sample
 	for _, name := range []string{"queries.txt", "utility.txt", "ddl.txt"} {
-		out = append(out, readSamples(t, name)...)
+		out = append(out, readSamples(tb, name)...)
 	}
 	return out
 }

@@ -87,8 +87,9 @@ func roleName(r *pg.RoleSpec) string {
 		return "SESSION_USER"
 	case pg.RoleSpecType_ROLESPEC_PUBLIC:
 		return "PUBLIC"
+	default:
+		return r.GetRolename()
 	}
-	return r.GetRolename()
 }
 
 // constantText writes a constant as the text of a setting would have it.

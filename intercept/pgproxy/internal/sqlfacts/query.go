@@ -1,5 +1,7 @@
 package sqlfacts
 
+import "slices"
+
 // A Query is what the analysis of one text found. It is shared between all
 // callers that ask for the same text or shape, and is never changed.
 type Query struct {
@@ -208,10 +210,8 @@ type Setting struct {
 }
 
 func appendOnce[T comparable](list []T, v T) []T {
-	for _, have := range list {
-		if have == v {
-			return list
-		}
+	if slices.Contains(list, v) {
+		return list
 	}
 	return append(list, v)
 }

@@ -1,6 +1,10 @@
 package sqlfacts
 
-import pg "github.com/pganalyze/pg_query_go/v6"
+import (
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
 
 // A scope is a set of names that expressions can refer to. Names that it does
 // not have are looked for in the outer ones.
@@ -44,12 +48,7 @@ func (s *scope) cte(name string) *source {
 }
 
 func (src *source) hasColumn(name string) bool {
-	for _, c := range src.columns {
-		if c == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(src.columns, name)
 }
 
 // relations calls f for each relation behind the source.

@@ -59,7 +59,7 @@ func (a *analysis) transaction(s *pg.TransactionStmt) {
 	if kind == TransactionNone {
 		a.opaque("unknown statement")
 	}
-	a.transactionModes("transaction", s.GetOptions(), true)
+	a.transactionModes(s.GetOptions(), true)
 }
 
 func transactionKind(k pg.TransactionStmtKind) (TransactionKind, string) {
@@ -84,8 +84,9 @@ func transactionKind(k pg.TransactionStmtKind) (TransactionKind, string) {
 		return TransactionCommitPrepared, "COMMIT PREPARED"
 	case pg.TransactionStmtKind_TRANS_STMT_ROLLBACK_PREPARED:
 		return TransactionRollbackPrepared, "ROLLBACK PREPARED"
+	default:
+		return TransactionNone, "UNKNOWN"
 	}
-	return TransactionNone, "UNKNOWN"
 }
 
 func (a *analysis) discard(s *pg.DiscardStmt) {

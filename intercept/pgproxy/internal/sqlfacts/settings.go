@@ -12,6 +12,7 @@ func (a *analysis) variableSet(s *pg.VariableSetStmt) {
 	switch s.GetKind() {
 	case pg.VariableSetKind_VAR_RESET, pg.VariableSetKind_VAR_RESET_ALL:
 		a.st.Tag = "RESET"
+	default:
 	}
 	a.change(s, "")
 }
@@ -42,9 +43,9 @@ func (a *analysis) setMulti(s *pg.VariableSetStmt, scope string) {
 	name := lower(s.GetName())
 	switch name {
 	case "transaction":
-		a.transactionModes(name, s.GetArgs(), true)
+		a.transactionModes(s.GetArgs(), true)
 	case "session characteristics":
-		a.transactionModes(name, s.GetArgs(), false)
+		a.transactionModes(s.GetArgs(), false)
 	case "transaction snapshot":
 		a.applySetting(Setting{Name: name, Value: joinConstants(s.GetArgs()), Local: true, Scope: scope})
 	default:
@@ -54,7 +55,7 @@ func (a *analysis) setMulti(s *pg.VariableSetStmt, scope string) {
 
 // transactionModes are the options of a transaction, or the defaults of those to
 // come.
-func (a *analysis) transactionModes(prefix string, options []*pg.Node, local bool) {
+func (a *analysis) transactionModes(options []*pg.Node, local bool) {
 	for _, n := range options {
 		name := n.GetDefElem().GetDefname()
 		if !local {

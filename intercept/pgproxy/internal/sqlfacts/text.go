@@ -24,7 +24,7 @@ func isTrue(text string) bool {
 	case "":
 		return false
 	}
-	return strings.HasPrefix("true", text) || strings.HasPrefix("yes", text)
+	return isPrefix(text, "true") || isPrefix(text, "yes")
 }
 
 // isFalse reads a boolean as isTrue does, for false, no, off and 0.
@@ -36,8 +36,10 @@ func isFalse(text string) bool {
 	case "":
 		return false
 	}
-	return strings.HasPrefix("false", text) || strings.HasPrefix("no", text)
+	return isPrefix(text, "false") || isPrefix(text, "no")
 }
+
+func isPrefix(prefix, word string) bool { return strings.HasPrefix(word, prefix) }
 
 // isTempSchema reports whether a schema holds temporary objects.
 func isTempSchema(schema string) bool {

@@ -1,6 +1,11 @@
 package sqlfacts
 
-import pg "github.com/pganalyze/pg_query_go/v6"
+import (
+	"maps"
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
 
 // with analyses the queries of a WITH clause and adds them to the scope. Each is
 // analysed once, whether or not it is used.
@@ -36,9 +41,7 @@ func (e expr) recursive(w *pg.WithClause) {
 		src.pure = false
 		done[src.name] = src
 	}
-	for name, src := range done {
-		e.sc.ctes[name] = src
-	}
+	maps.Copy(e.sc.ctes, done)
 }
 
 func (e expr) cte(cte *pg.CommonTableExpr) *source {
@@ -70,6 +73,6 @@ func (src *source) renamedTo(names []string) *source {
 		src.known = true // names were all that was missing
 	}
 	src.known = src.known && len(names) <= len(src.columns)
-	src.columns = append(names[:len(names):len(names)], src.columns[min(len(names), len(src.columns)):]...)
+	src.columns = append(slices.Clip(names), src.columns[min(len(names), len(src.columns)):]...)
 	return src
 }
