@@ -2,6 +2,7 @@ package pgparse
 
 import (
 	"errors"
+	"sort"
 	"strings"
 	"sync"
 	"testing"
@@ -140,10 +141,7 @@ func TestParseRefusesDeepTrees(t *testing.T) {
 func TestParserBearsWhatTheLimitsAllow(t *testing.T) {
 	p := Parser{maxBytes: DefaultMaxBytes, maxDepth: MaxDepth}
 	for name, chain := range chains {
-		n := 2 * MaxDepth
-		for p.check(chain(n)) != nil {
-			n--
-		}
+		n := sort.Search(2*MaxDepth, func(n int) bool { return p.check(chain(n+1)) != nil })
 		if n < 5 {
 			t.Errorf("%s: only %d pass", name, n)
 		}
