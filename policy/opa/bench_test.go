@@ -34,6 +34,7 @@ func inputs(n int) []*policy.Input {
 }
 
 func benchmark(b *testing.B, e *Evaluator, inputs []*policy.Input) {
+	b.Helper()
 	ctx := context.Background()
 	b.ReportAllocs()
 	i := 0

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"math"
 	"reflect"
-	"time"
 )
 
 // canonical appends the parts of v that the plan reads to dst, so that two
@@ -24,7 +23,7 @@ func (p *plan) canonical(dst []byte, v reflect.Value) ([]byte, error) {
 		}
 		return append(dst, 0), nil
 	case kindInt:
-		return binary.BigEndian.AppendUint64(dst, uint64(v.Int())), nil
+		return binary.AppendVarint(dst, v.Int()), nil
 	case kindUint:
 		return binary.BigEndian.AppendUint64(dst, v.Uint()), nil
 	case kindFloat:
@@ -83,8 +82,8 @@ func (p *plan) canonicalStruct(dst []byte, v reflect.Value) ([]byte, error) {
 }
 
 func appendTime(dst []byte, v reflect.Value) ([]byte, error) {
-	t, err := v.Interface().(time.Time).MarshalText()
-	return appendText(dst, string(t)), err
+	t, err := timeText(v)
+	return appendText(dst, t), err
 }
 
 // appendAny writes a value of no fixed type. A string and the JSON of another
@@ -105,5 +104,5 @@ func appendText(dst []byte, s string) []byte {
 }
 
 func appendLength(dst []byte, n int) []byte {
-	return binary.AppendUvarint(dst, uint64(n))
+	return binary.AppendVarint(dst, int64(n))
 }

@@ -31,8 +31,8 @@ func (p *plan) document(v reflect.Value) (*ast.Term, error) {
 	case kindUint:
 		return ast.NumberTerm(json.Number(strconv.FormatUint(v.Uint(), 10))), nil
 	case kindTime:
-		text, err := v.Interface().(time.Time).MarshalText()
-		return ast.StringTerm(string(text)), err
+		text, err := timeText(v)
+		return ast.StringTerm(text), err
 	case kindSlice:
 		return p.sliceDocument(v)
 	case kindMap:
@@ -131,6 +131,16 @@ func anyDocument(v any) (*ast.Term, error) {
 		return nil, err
 	}
 	return ast.NewTerm(value), nil
+}
+
+// timeText returns the time that v holds as encoding/json writes it.
+func timeText(v reflect.Value) (string, error) {
+	t, ok := reflect.TypeAssert[time.Time](v)
+	if !ok {
+		return "", fmt.Errorf("%v is not a time", v.Type())
+	}
+	text, err := t.MarshalText()
+	return string(text), err
 }
 
 // validText replaces each byte that isn't UTF-8 by U+FFFD, as encoding/json does.

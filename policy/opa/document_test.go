@@ -104,7 +104,7 @@ func TestSchemaIsPublished(t *testing.T) {
 	got, err := Schema()
 	must(t, err)
 	if *update {
-		must(t, os.WriteFile(file, got, 0o644)) //nolint:gosec // a published document
+		must(t, os.WriteFile(file, got, 0o644))
 	}
 	want, err := os.ReadFile(file)
 	must(t, err)
@@ -177,6 +177,7 @@ func FuzzCanonical(f *testing.F) {
 }
 
 func same(t *testing.T, p *plan, x, y *policy.Input) {
+	t.Helper()
 	kx, errX := p.canonical(nil, reflect.ValueOf(x).Elem())
 	ky, errY := p.canonical(nil, reflect.ValueOf(y).Elem())
 	if errX != nil || errY != nil {

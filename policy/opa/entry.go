@@ -24,7 +24,7 @@ func newEntry(v ast.Value) (*entry, error) {
 	return &entry{obj: obj}, nil
 }
 
-func (e *entry) fail(format string, args ...any) {
+func (e *entry) failf(format string, args ...any) {
 	if e.err == nil {
 		e.err = fmt.Errorf(format, args...)
 	}
@@ -45,13 +45,13 @@ func (e *entry) text(name string, to *string, required bool) {
 	v := e.get(name)
 	if v == nil {
 		if required {
-			e.fail("%s is missing", name)
+			e.failf("%s is missing", name)
 		}
 		return
 	}
 	s, ok := v.(ast.String)
 	if !ok || s == "" {
-		e.fail("%s is not a string with content", name)
+		e.failf("%s is not a string with content", name)
 		return
 	}
 	*to = string(s)
@@ -71,12 +71,12 @@ func (e *entry) texts(name string, to *[]string) {
 		terms = v.Slice()
 	}
 	if len(terms) == 0 {
-		e.fail("%s is not a list with content", name)
+		e.failf("%s is not a list with content", name)
 	}
 	for _, t := range terms {
 		s, ok := t.Value.(ast.String)
 		if !ok || s == "" {
-			e.fail("%s holds what is not a string with content", name)
+			e.failf("%s holds what is not a string with content", name)
 			return
 		}
 		*to = append(*to, string(s))
@@ -91,12 +91,12 @@ func (e *entry) count(name string, to *int64, least int64) {
 	}
 	n, ok := v.(ast.Number)
 	if !ok {
-		e.fail("%s is not a number", name)
+		e.failf("%s is not a number", name)
 		return
 	}
 	i, ok := n.Int64()
 	if !ok || i < least || i > math.MaxInt32 && name == "keep" {
-		e.fail("%s is not a whole number from %d", name, least)
+		e.failf("%s is not a whole number from %d", name, least)
 		return
 	}
 	*to = i
@@ -110,13 +110,13 @@ func (e *entry) seconds(name string, to *time.Duration) {
 	}
 	n, ok := v.(ast.Number)
 	if !ok {
-		e.fail("%s is not a number", name)
+		e.failf("%s is not a number", name)
 		return
 	}
 	f, ok := n.Float64()
 	d := time.Duration(f * float64(time.Second))
 	if !ok || !(f > 0 && f < maxSeconds) || d <= 0 {
-		e.fail("%s is not a positive number of seconds", name)
+		e.failf("%s is not a positive number of seconds", name)
 		return
 	}
 	*to = d
@@ -130,12 +130,12 @@ func (e *entry) duration(name string, to *time.Duration) {
 	}
 	s, ok := v.(ast.String)
 	if !ok {
-		e.fail(`%s is not a duration as "10m"`, name)
+		e.failf(`%s is not a duration as "10m"`, name)
 		return
 	}
 	d, err := time.ParseDuration(string(s))
 	if err != nil || d <= 0 {
-		e.fail(`%s is not a duration as "10m"`, name)
+		e.failf(`%s is not a duration as "10m"`, name)
 		return
 	}
 	*to = d

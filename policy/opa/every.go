@@ -34,7 +34,11 @@ func withoutEvery(modules map[string]*ast.Module) (map[string]*ast.Module, error
 		if err != nil {
 			return nil, fmt.Errorf("opa: %s: %w", file, err)
 		}
-		out[file] = t.(*ast.Module)
+		copied, ok := t.(*ast.Module)
+		if !ok {
+			return nil, fmt.Errorf("opa: %s: not a module", file)
+		}
+		out[file] = copied
 	}
 	if !found {
 		return nil, nil

@@ -28,9 +28,9 @@ type memory struct {
 
 	identity, target, facts, text bool // what of quickKey the policy reads
 
-	quick  *cache[quickKey]
-	shared *cache[digest]
-	buffer sync.Pool // of *[]byte
+	quick   *cache[quickKey]
+	shared  *cache[digest]
+	buffers sync.Pool // of *[]byte
 }
 
 type digest = [sha256.Size]byte
@@ -55,7 +55,6 @@ type address struct {
 
 func newMemory(all *plan, entries int) *memory {
 	m := &memory{all: all, quick: newCache[quickKey](entries), shared: newCache[digest](entries)}
-	m.buffer.New = func() any { return new([]byte) }
 	m.identity, m.target = all.step("identity") != nil, all.step("target") != nil
 	extra := &plan{kind: kindStruct}
 	for _, s := range all.steps {
@@ -143,8 +142,11 @@ func (m *memory) quickKey(at *address, in *policy.Input) (err error) {
 }
 
 func (m *memory) digest(p *plan, in *policy.Input) (digest, error) {
-	buf := m.buffer.Get().(*[]byte)
-	defer m.buffer.Put(buf)
+	buf, ok := m.buffers.Get().(*[]byte)
+	if !ok {
+		buf = new([]byte)
+	}
+	defer m.buffers.Put(buf)
 	doc, err := p.canonical((*buf)[:0], reflect.ValueOf(in).Elem())
 	if err != nil {
 		return digest{}, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,22 +84,13 @@ func TestOnlyReadsCount(t *testing.T) {
 			decide(t, e, first)
 			second := query("x")
 			f(second)
-			want := !contains(reads, name)
+			want := !slices.Contains(reads, name)
 			if got := remembers(e, second); got != want {
 				t.Errorf("%s: remembered across a change of %s: %v", rules, name, got)
 			}
 			e.current.Load().memory = newMemory(e.current.Load().input, 100)
 		}
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func TestTextTellsEqualFactsApart(t *testing.T) {

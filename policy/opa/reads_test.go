@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 // lines lists the paths of a readSet.
@@ -56,6 +58,22 @@ func TestReads(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s\n got %q\nwant %q", rules, got, want)
+		}
+	}
+}
+
+// TestReadsUncompiled: the analysis does not rely on the compiler's having moved
+// every reference into an expression of its own.
+func TestReadsUncompiled(t *testing.T) {
+	for rules, want := range map[string][]string{
+		`allow if f(input)`: {""},
+		`allow if data.x[input.target.name][input.session.id]`: {"session.id", "target.name"},
+		`allow if data.x[input]`:                               {""},
+	} {
+		m, err := ast.ParseModuleWithOpts("m.rego", "package gateway\n"+rules, ast.ParserOptions{RegoVersion: ast.RegoV1})
+		must(t, err)
+		if got := analyse(map[string]*ast.Module{"m.rego": m}, nil).reads.lines(""); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", rules, got, want)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func newSource(b *bundle.Bundle, cfg *Config) (*source, error) {
 	s := &source{modules: make(map[string]*ast.Module, len(b.Modules)), data: b.Data}
 	sum := sha256.New()
 	for _, m := range b.Modules {
-		if m.Parsed == nil || m.Parsed.RegoVersion() != ast.RegoV1 {
+		if m.Parsed == nil || m.Parsed.RegoVersionSpan() != ast.RegoVersionSpanOf(ast.RegoV1) {
 			return nil, fmt.Errorf("opa: %s: only Rego v1 is supported", m.Path)
 		}
 		if s.modules[m.Path] != nil {

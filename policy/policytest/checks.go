@@ -173,11 +173,17 @@ func checkObligations(ctx context.Context, e policy.Evaluator) error {
 		return fmt.Errorf("labels %v", d.Labels)
 	}
 	in.Target = &policy.Target{Name: "orders", Labels: map[string]string{"env": "prod"}}
-	if d, err = e.Evaluate(ctx, in); err != nil || d.Limit == nil || *d.Limit != (policy.Limit{Rows: 10}) {
-		return fmt.Errorf("in production: limit %+v, %v; want 10 rows, the stricter of two", d.Limit, err)
+	if d, err = e.Evaluate(ctx, in); err != nil {
+		return err
 	}
-	if d, err = e.Evaluate(ctx, input("t", policy.VerbDelete)); err != nil || len(d.Masks) != 1 {
-		return fmt.Errorf("an ask has masks %+v, %v", d.Masks, err)
+	if d.Limit == nil || *d.Limit != (policy.Limit{Rows: 10}) {
+		return fmt.Errorf("in production: limit %+v, want 10 rows, the stricter of two", d.Limit)
+	}
+	if d, err = e.Evaluate(ctx, input("t", policy.VerbDelete)); err != nil {
+		return err
+	}
+	if len(d.Masks) != 1 {
+		return fmt.Errorf("an ask has masks %+v", d.Masks)
 	}
 	return nil
 }
@@ -220,8 +226,12 @@ func checkRepeats(ctx context.Context, e policy.Evaluator) error {
 			return err
 		}
 		for _, again := range []*policy.Input{in, in, input("public.users", verb)} {
-			if d, err := e.Evaluate(ctx, again); err != nil || !reflect.DeepEqual(d, first) {
-				return fmt.Errorf("%s again: %+v, %v; first %+v", verb, d, err, first)
+			d, err := e.Evaluate(ctx, again)
+			if err != nil {
+				return err
+			}
+			if !reflect.DeepEqual(d, first) {
+				return fmt.Errorf("%s again: %+v; first %+v", verb, d, first)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package secret_test
 import (
 	"bytes"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/headgate/gateway/policy/secret"
@@ -15,15 +16,13 @@ func TestReflection(t *testing.T) {
 	if found := search(reflect.ValueOf(&h), 0); found != "" {
 		t.Errorf("reflection finds the content in a %s", found)
 	}
-	if search(reflect.ValueOf(&struct{ b *[]byte }{ptr([]byte(canary))}), 0) == "" {
+	if search(reflect.ValueOf(&struct{ b *[]byte }{new([]byte(canary))}), 0) == "" {
 		t.Error("the search finds nothing at all")
 	}
-	if secret.New(canary) == secret.New(canary) {
+	if a, b := secret.New(canary), secret.New(canary); a == b {
 		t.Error("== compares content")
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // search looks for the canary below v and returns the kind of what holds it.
 func search(v reflect.Value, depth int) string {
@@ -32,7 +31,7 @@ func search(v reflect.Value, depth int) string {
 	}
 	switch v.Kind() {
 	case reflect.String:
-		if bytes.Contains([]byte(v.String()), []byte("canary")) {
+		if strings.Contains(v.String(), "canary") {
 			return "string"
 		}
 	case reflect.Slice:
@@ -55,11 +54,12 @@ func search(v reflect.Value, depth int) string {
 			return search(v.Elem(), depth+1)
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if found := search(v.Field(i), depth+1); found != "" {
+		for _, f := range v.Fields() {
+			if found := search(f, depth+1); found != "" {
 				return found
 			}
 		}
+	default: // holds no text
 	}
 	return ""
 }

@@ -36,8 +36,8 @@ func newHolder() holder {
 
 // leaks reports whether text holds the canary in clear or in a usual encoding.
 func leaks(text string) bool {
-	quoted := fmt.Sprint([]byte(canary))
-	for _, form := range []string{canary, strings.Trim(quoted, "[]"), hex.EncodeToString([]byte(canary)), strings.ToUpper(hex.EncodeToString([]byte(canary))),
+	numbers := fmt.Sprintf("%d", []byte(canary))
+	for _, form := range []string{canary, strings.Trim(numbers, "[]"), hex.EncodeToString([]byte(canary)), strings.ToUpper(hex.EncodeToString([]byte(canary))),
 		base64.StdEncoding.EncodeToString([]byte(canary)), "canary"} {
 		if strings.Contains(text, form) {
 			return true
