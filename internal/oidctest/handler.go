@@ -24,7 +24,7 @@ type Failure struct {
 }
 
 func (f *Failure) touches(path string) bool {
-	return !(f.DiscoveryOnly && path != DiscoveryPath || f.KeysOnly && path != KeysPath)
+	return (!f.DiscoveryOnly || path == DiscoveryPath) && (!f.KeysOnly || path == KeysPath)
 }
 
 // Fail makes requests fail from now on; the zero Failure ends it.

@@ -119,7 +119,7 @@ func testExpiry(t *testing.T, f Fixture) {
 	}
 	accept(t, f, f.Proof)
 	f.Expire(t)
-	if got := identity.ReasonOf(refuse(t, f, "expired", f.Proof)); got != identity.ReasonExpired {
+	if got := refuse(t, f, "expired", f.Proof); got != identity.ReasonExpired {
 		t.Errorf("an expired proof is refused for %q", got)
 	}
 }
@@ -129,7 +129,7 @@ func testUnavailable(t *testing.T, f Fixture) {
 		t.Skip("nothing can break")
 	}
 	f.Break(t)
-	if got := identity.ReasonOf(refuse(t, f, "broken", f.Proof)); got != identity.ReasonUnavailable {
+	if got := refuse(t, f, "broken", f.Proof); got != identity.ReasonUnavailable {
 		t.Errorf("without what it depends on the verifier refuses for %q", got)
 	}
 }

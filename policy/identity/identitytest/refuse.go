@@ -59,21 +59,21 @@ func mangle(token string) map[string]string {
 	}
 }
 
-// refuse checks that p is refused properly and returns the error.
-func refuse(t *testing.T, f Fixture, name string, p identity.Proof) error {
+// refuse checks that p is refused properly and returns the reason.
+func refuse(t *testing.T, f Fixture, name string, p identity.Proof) string {
 	t.Helper()
 	id, err := f.Verifier.Verify(t.Context(), p)
 	if err == nil {
 		t.Errorf("%s: accepted as %q", name, id.Subject)
-		return nil
+		return ""
 	}
 	if !reflect.DeepEqual(id, policy.Identity{}) {
 		t.Errorf("%s: an identity comes with the error: %+v", name, id)
 	}
-	var refusal *identity.Error
-	if !errors.As(err, &refusal) {
+	refusal, ok := errors.AsType[*identity.Error](err)
+	if !ok {
 		t.Errorf("%s: %T is no *identity.Error", name, err)
-		return err
+		return ""
 	}
 	if !slices.Contains(reasons(), refusal.Reason) {
 		t.Errorf("%s: %q is none of the Reason constants", name, refusal.Reason)
@@ -81,7 +81,7 @@ func refuse(t *testing.T, f Fixture, name string, p identity.Proof) error {
 	if found := Leak(p.Token.Reveal(), fmt.Sprintf("%v\n%+v\n%#v", err, refusal, refusal.Err)); found != "" {
 		t.Errorf("%s: the error shows %q of the token", name, found)
 	}
-	return err
+	return refusal.Reason
 }
 
 func reasons() []string {

@@ -18,6 +18,7 @@ const token = "development-token-0123456789"
 
 func TestConformance(t *testing.T) {
 	identitytest.Run(t, identitytest.Harness{New: func(t *testing.T) identitytest.Fixture {
+		t.Helper()
 		now := time.Unix(1_800_000_000, 0)
 		want := policy.Identity{
 			Subject: "ann", Issuer: "dev", Groups: []string{"eng"}, Expires: now.Add(time.Hour),
