@@ -174,8 +174,8 @@ func (g *Gateway) ServeConn(ctx context.Context, route string, conn net.Conn) er
 // no token crosses a wire, for proof counts in place of what the client would
 // present. Use it as the dial function of a driver, with any password.
 //
-// The session ends when the connection is closed, ctx is done, or its rights
-// end. Errors of the session go to the Logger.
+// ctx bounds the call only. The session ends when the connection is closed or its
+// rights end; its errors go to the Logger.
 func (g *Gateway) DialContext(ctx context.Context, route string, proof identity.Proof) (net.Conn, error) {
 	r, ok := g.routes[route]
 	if !ok {

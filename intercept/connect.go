@@ -73,13 +73,12 @@ func (g *Guard) dial(ctx context.Context, req credsource.Request, dial func(cont
 		return errors.Join(err, refreshErr)
 	}
 	g.hold(fresh)
-	if err := dial(ctx, fresh); err != nil {
-		return err
-	}
 	if err := cred.Release(ctx); err != nil {
-		return g.Note("credential_release_failed", map[string]string{"version": cred.Version})
+		if err := g.Note("credential_release_failed", map[string]string{"version": cred.Version}); err != nil {
+			return err
+		}
 	}
-	return nil
+	return dial(ctx, fresh)
 }
 
 // hold keeps the lease for Close. A Guard that has been closed meanwhile can't

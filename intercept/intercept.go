@@ -11,6 +11,7 @@ package intercept
 
 import (
 	"context"
+	"errors"
 	"net"
 )
 
@@ -24,4 +25,24 @@ type Interceptor interface {
 	// Protocol is the protocol's short name, as in policy.Target.Protocol.
 	Protocol() string
 	Intercept(ctx context.Context, client net.Conn, g *Guard) error
+}
+
+// New makes an Interceptor of a function, for protocols that need no state of
+// their own. A nil function refuses every connection.
+func New(protocol string, f func(ctx context.Context, client net.Conn, g *Guard) error) Interceptor {
+	return function{protocol, f}
+}
+
+type function struct {
+	protocol  string
+	intercept func(context.Context, net.Conn, *Guard) error
+}
+
+func (f function) Protocol() string { return f.protocol }
+
+func (f function) Intercept(ctx context.Context, client net.Conn, g *Guard) error {
+	if f.intercept == nil {
+		return errors.Join(errors.New("intercept: no function"), client.Close())
+	}
+	return f.intercept(ctx, client, g)
 }

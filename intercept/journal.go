@@ -1,7 +1,9 @@
 package intercept
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"sync"
 
@@ -93,7 +95,36 @@ func (g *Guard) recordCommand(cmd *policy.Command, d policy.Decision, v Verdict)
 	if cap(b) <= 64<<10 {
 		*pb = b[:0]
 	}
+	if len(b) > record.MaxPayload {
+		return g.recordLong(cmd, ref, v, b)
+	}
 	return g.append(record.TypeCommand, 0, b)
+}
+
+// longStream is the stream of input entries that hold a command's payload which
+// does not fit into one entry.
+const longStream = 255
+
+// recordLong puts a long command into the record: its payload as input entries,
+// and behind them the command with the payload's length and SHA-256 in place of
+// text and parameters.
+func (g *Guard) recordLong(cmd *policy.Command, ref int, v Verdict, payload []byte) error {
+	if err := g.append(record.TypeInput, longStream, payload); err != nil {
+		return err
+	}
+	short, err := json.Marshal(struct {
+		N       uint64   `json:"n"`
+		Ref     int      `json:"ref"`
+		Action  string   `json:"action"`
+		Forward bool     `json:"forward"`
+		Long    int      `json:"long"`
+		SHA256  string   `json:"sha256"`
+		Refusal *Refusal `json:"refusal,omitempty"`
+	}{v.Sequence, ref, cmd.Action, v.Forward, len(payload), fmt.Sprintf("%x", sha256.Sum256(payload)), v.Refusal})
+	if err != nil {
+		return g.fail(err)
+	}
+	return g.append(record.TypeCommand, 0, short)
 }
 
 // appendCommand writes the payload of record.TypeCommand:

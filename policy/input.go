@@ -1,12 +1,6 @@
 package policy
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-	"time"
-)
+import "time"
 
 // An Input is the question put to a policy. Its JSON form is the input document
 // of the Rego contract. Pointers may be nil: a policy sees an absent field, and
@@ -180,27 +174,4 @@ type Approval struct {
 	Groups    []string  `json:"groups,omitempty"`
 	Reason    string    `json:"reason,omitempty"`
 	GrantedAt time.Time `json:"granted_at"`
-}
-
-// ActionDigest returns the hexadecimal SHA-256 of what an approval of in is
-// bound to: the whole principal chain, the target, the command as it will be
-// sent, and the revision of the policy that asked. Fields are length-prefixed by
-// their JSON encoding, so that no two different actions collide by joining.
-func ActionDigest(in *Input, revision string) (string, error) {
-	if in == nil || in.Identity == nil || in.Target == nil || in.Command == nil {
-		return "", fmt.Errorf("policy: digest of an incomplete input")
-	}
-	doc, err := json.Marshal(struct {
-		Principals []Actor
-		Target     *Target
-		Action     string
-		Text       []byte
-		Params     []Param
-		Revision   string
-	}{in.Identity.Principals(), in.Target, in.Command.Action, []byte(in.Command.Text), in.Command.Params, revision})
-	if err != nil {
-		return "", fmt.Errorf("policy: digest: %w", err)
-	}
-	sum := sha256.Sum256(doc)
-	return hex.EncodeToString(sum[:]), nil
 }
