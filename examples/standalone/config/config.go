@@ -1,0 +1,173 @@
+// Package config reads the configuration of the standalone gateway: one YAML
+// file, read strictly. Every problem is reported at once, with its line. The
+// README beside this package documents each field.
+package config
+
+import (
+	"time"
+
+	"github.com/headgate/gateway/policy/secret"
+)
+
+// Config is the whole configuration, defaults filled in.
+type Config struct {
+	Identity      Identity
+	Policy        Policy
+	Record        Record
+	Approvals     *Approvals // nil: whatever needs a human is refused
+	Mask          Mask
+	Routes        []Route
+	Limits        Limits
+	Log           Log
+	ShutdownGrace time.Duration
+}
+
+// A Secret stands in the configuration, in a variable or in a file.
+type Secret struct {
+	place
+
+	Value secret.Value
+	Env   string
+	File  string
+}
+
+// Identity says whose tokens count.
+type Identity struct {
+	place
+
+	Static []StaticToken
+	OIDC   []Issuer
+}
+
+// StaticToken is a fixed token and whom it proves.
+type StaticToken struct {
+	place
+
+	Token   Secret
+	Subject string
+	Groups  []string
+}
+
+// Issuer is an OpenID Connect issuer.
+type Issuer struct {
+	place
+
+	URL          string
+	Audiences    []string
+	Algorithms   []string
+	Types        []string
+	SubjectClaim string
+	GroupsClaim  []string
+	MaxAge       time.Duration
+	JWKSURL      string
+}
+
+// Policy says where the Rego policy is.
+type Policy struct {
+	place
+
+	Dir, Bundle   string
+	AllowBuiltins []string
+	AllowHosts    []string
+	Timeout       time.Duration
+}
+
+// Record says where and how sessions are kept.
+type Record struct {
+	place
+
+	Dir              string
+	Mode             string
+	SigningKey       string
+	CreateSigningKey bool
+	RootKey          Secret
+}
+
+// Approvals says who answers what needs a human, and where.
+type Approvals struct {
+	place
+
+	Listen    string
+	BaseURL   string
+	TLS       *ServerTLS
+	Expiry    time.Duration
+	Groups    []string
+	Approvers Identity
+}
+
+// Mask holds the key of the masks that need one.
+type Mask struct {
+	place
+
+	Key Secret
+}
+
+// Route leads from a listener to a database.
+type Route struct {
+	place
+
+	Name        string
+	Protocol    string
+	Labels      map[string]string
+	Listen      string
+	TLS         *ServerTLS
+	Upstream    string
+	UpstreamTLS UpstreamTLS
+	Database    string
+	Credential  Credential
+	Limits      RouteLimits
+}
+
+// ServerTLS is TLS towards clients.
+type ServerTLS struct {
+	place
+
+	Cert, Key  string
+	MinVersion string
+	// ClientCA makes clients prove a certificate, besides their token.
+	ClientCA string
+}
+
+// UpstreamTLS is TLS towards the database.
+type UpstreamTLS struct {
+	place
+
+	Mode       string
+	CA         string
+	ServerName string
+}
+
+// Credential says what the database is logged in to with.
+type Credential struct {
+	place
+
+	Source      string
+	Username    string
+	UsernameEnv string
+	// Password holds the secret of the sources static and env.
+	Password     Secret
+	Path         string
+	Format       string
+	UsernamePath string
+	KeyPath      string
+	GroupRead    bool
+	MaxAge       time.Duration
+}
+
+// RouteLimits bound a route; zero means the default of pgproxy.Config.
+type RouteLimits struct {
+	StatementBytes, MessageBytes, Pipeline, Names, FactsCacheBytes int
+	StartupTimeout, ConnectTimeout, CatalogueMaxAge                time.Duration
+}
+
+// Limits bound the gateway; zero means the default of gateway.Config.
+type Limits struct {
+	Connections, Unauthenticated int
+	DecisionTimeout              time.Duration
+}
+
+// Log says what is logged to standard error.
+type Log struct {
+	Level  string
+	Format string
+}

@@ -1,0 +1,170 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/headgate/gateway/examples/standalone/config"
+)
+
+func load(t *testing.T, text string) (*config.Config, config.Problems) {
+	t.Helper()
+	c, err := config.Load(strings.NewReader(text))
+	problems, ok := errors.AsType[config.Problems](err)
+	if err != nil && !ok {
+		t.Fatal(err)
+	}
+	return c, problems
+}
+
+func example(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../gateway.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestTheExampleIsRight(t *testing.T) {
+	c, problems := load(t, example(t))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if c.Routes[0].Limits.StartupTimeout.String() != "30s" || c.Approvals.BaseURL != "http://127.0.0.1:8321" || c.Identity.OIDC[0].MaxAge.Hours() != 1 {
+		t.Errorf("%+v", c)
+	}
+	shown, err := c.Show()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, problems := load(t, string(shown))
+	if len(problems) > 0 {
+		t.Fatalf("%v\n%s", problems, shown)
+	}
+	twice, err := again.Show()
+	if err != nil || string(twice) != string(shown) {
+		t.Errorf("%v: what is shown reads differently:\n%s\n%s", err, shown, twice)
+	}
+}
+
+func TestEveryProblemIsReportedWithItsLine(t *testing.T) {
+	_, problems := load(t, `identity:
+  static:
+    - token: a-static-token-of-the-agent
+      token_env: ALSO
+      subjct: agent
+policy: {dir: a, bundle: b}
+record:
+  dir: logs
+  mode: sometimes
+  signing_key: [a, b]
+approvals:
+  listen: 0.0.0.0:80
+  expiry: soon
+  approvers:
+    oidc: [{issuer: "https://idp.example", audiences: [x]}]
+routes:
+  - {name: a, listen: "127.0.0.1:1", upstream: db, database: d, credential: {source: env, username: u}}
+  - {name: a, listen: "127.0.0.1:1", upstream: db, database: d, credential: {password: p, username: u}, limits: {max_names: -1}}
+  - protocol: oracle
+limits: 7
+log: {level: loud, level: info}
+surprise: 1
+`)
+	var got []string
+	for _, p := range problems {
+		got = append(got, p.Error())
+	}
+	all := strings.Join(got, "\n")
+	for _, want := range []string{
+		"line 3: identity.static[0].token: needs exactly one of token, token_env and token_file",
+		"line 3: identity.static[0].subject: is required",
+		"line 5: identity.static[0].subjct: unknown key; there are: groups, subject, token, token_env, token_file",
+		"line 6: policy: needs exactly one of dir and bundle",
+		"line 9: record.mode: must be one of buffered, durable, best-effort",
+		"line 10: record.signing_key: must be a single value",
+		"line 11: approvals: groups is required",
+		"line 12: approvals.listen: is not a loopback address, so tls is required",
+		"line 13: approvals.expiry: must be a positive time span",
+		"line 17: routes[0].credential.password_env: is required",
+		`line 18: routes[1].name: "a" is another route's name`,
+		"line 18: routes[1].listen: 127.0.0.1:1 is another route's address",
+		"line 18: routes[1].limits.max_names: must be a whole number from 0",
+		"line 19: routes[2].protocol: must be one of postgres",
+		"line 19: routes[2]: credential is required",
+		"line 20: limits: must be a mapping of keys and values",
+		"line 22: surprise: unknown key; there are: approvals, identity, limits, log, mask, policy, record, routes, shutdown_grace",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log("got:\n" + all)
+	}
+}
+
+func TestSyntaxErrorsNameTheLine(t *testing.T) {
+	for text, line := range map[string]int{"a: 1\n b: 2\n": 2, "a: [1\n": 1, "identity: &x {}\nmask: *x\n": 2, "": 1, "- a\n": 1} {
+		_, problems := load(t, text)
+		found := false
+		for _, p := range problems {
+			found = found || p.Line == line
+		}
+		if !found {
+			t.Errorf("%q: %v, want line %d", text, problems, line)
+		}
+	}
+}
+
+// A key that no section has makes each section list the keys that it has.
+func TestEveryFieldIsDocumented(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	credential := func(source string) string {
+		return "{zz: 1, source: " + source + "}"
+	}
+	tls := "{zz: 1}"
+	id := "{zz: 1, static: [{zz: 1}], oidc: [{zz: 1}]}"
+	route := func(source string) string {
+		return "{zz: 1, tls: " + tls + ", upstream_tls: {zz: 1}, limits: {zz: 1}, credential: " + credential(source) + "}"
+	}
+	_, problems := load(t, "zz: 1\nidentity: "+id+"\npolicy: {zz: 1}\nrecord: {zz: 1}\nmask: {zz: 1}\nlimits: {zz: 1}\nlog: {zz: 1}\n"+
+		"approvals: {zz: 1, tls: "+tls+", approvers: "+id+"}\nroutes: ["+route("static")+","+route("env")+","+route("file")+"]\n")
+	fields := 0
+	for _, p := range problems {
+		_, list, ok := strings.Cut(p.Message, "there are: ")
+		if !ok {
+			continue
+		}
+		for name := range strings.SplitSeq(list, ", ") {
+			fields++
+			if !strings.Contains(string(readme), "`"+name+"`") {
+				t.Errorf("%s: README does not mention %q", p.Field, name)
+			}
+		}
+	}
+	if fields < 90 {
+		t.Errorf("only %d fields were listed", fields)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add("a: {b: [1, 2]}")
+	f.Add("identity:\n  static: [{token: x}]\nroutes: [{credential: {source: file}}]\n")
+	f.Add("? [a]\n: b\n")
+	f.Add("routes: [[], null, 1, {limits: {max_names: 1e9}}]")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := config.Load(strings.NewReader(text))
+		if err == nil {
+			if _, err := c.Show(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
