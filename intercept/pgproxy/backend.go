@@ -82,7 +82,7 @@ func (s *session) partial(typ byte, n int) error {
 		return nil
 	}
 	if n > s.proxy.cfg.MaxMessageBytes {
-		return fmt.Errorf("pgproxy: a message of %d bytes from the server is too long to judge", n)
+		return fmt.Errorf("%w: %d bytes of type %q", errTooLong, n, typ)
 	}
 	return nil
 }

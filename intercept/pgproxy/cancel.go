@@ -92,8 +92,7 @@ func (s *session) beginCancel() bool {
 		return false
 	}
 	if s.cancelWait != nil {
-		s.cancelWait()
-		return false
+		s.cancelWait() // and what the server is at, before it in the pipeline
 	}
 	if s.queue.size == 0 || s.cancelUpstream == nil || s.cancelling {
 		return false

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/headgate/gateway/intercept"
 )
 
 // A collector takes the answer to a hidden Query of the gateway's own.
@@ -83,11 +85,11 @@ func parseRow(body []byte) ([]string, error) {
 // refreshCatalogue asks the server for its catalogue where that is due and the
 // session is between statements: outside a transaction the question changes
 // nothing that the client could see.
-func (s *session) refreshCatalogue() *wait {
+func (s *session) refreshCatalogue() (*wait, *intercept.Refusal) {
 	now := time.Now()
 	if s.refreshing == nil {
 		if s.open || s.queue.size > 0 || s.status != statusIdle || !s.shelf.due(now, s.proxy.cfg.CatalogueMaxAge) {
-			return nil
+			return nil, nil
 		}
 		s.refreshing = new(collector)
 		s.shelf.begin()
@@ -97,18 +99,27 @@ func (s *session) refreshCatalogue() *wait {
 	}
 	c := s.refreshing
 	if !c.done {
-		return &wait{until: func() bool { return c.done }}
+		return &wait{until: func() bool { return c.done }}, nil
 	}
 	s.refreshing = nil
 	if c.failed == "" {
 		if fresh, err := buildCatalogue(c.tables, now); err == nil {
 			s.shelf.put(fresh)
-			return nil
+			return nil, nil
 		}
 	}
 	s.shelf.put(nil)
-	_ = s.fail(errors.New("pgproxy: the server's catalogue could not be read"))
-	return nil
+	return nil, unread(c.failed)
+}
+
+// unread refuses a statement because the catalogue could not be read. A cancel
+// request or the client's own statement timeout may be the reason.
+func unread(sqlstate string) *intercept.Refusal {
+	r := &intercept.Refusal{Code: intercept.CodeUpstream, Reason: "the server's catalogue could not be read", Retryable: true}
+	if sqlstate == "57014" {
+		r.Code = intercept.CodeApprovalCanceled
+	}
+	return r
 }
 
 func joinQueries(queries []string) string {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/headgate/gateway/approve"
-	"github.com/headgate/gateway/intercept"
 )
 
 // readBuffer is the size of the buffers that each direction reads into.
@@ -130,7 +129,7 @@ func (d *driver) awaitServer(w *wait) error {
 func (d *driver) pumpServer() error {
 	err := d.relayServer()
 	d.mu.Lock()
-	_ = d.fail(errors.Join(io.EOF, err))
+	_ = d.end(errors.Join(io.EOF, err))
 	cancel := d.cancelWait
 	d.mu.Unlock()
 	if cancel != nil {
@@ -202,40 +201,36 @@ func (d *driver) pending(p approve.Pending) {
 // gateway is being shut down.
 func (d *driver) interrupt() {
 	cause := context.Cause(d.guard.Context())
-	_ = d.client.SetWriteDeadline(time.Now().Add(farewell)) // a writer may hold the locks
+	if cause == nil {
+		cause = context.Canceled // the host's context is done
+	}
+	_ = d.client.SetWriteDeadline(time.Now().Add(farewell)) // frees a writer that holds the locks
 	d.mu.Lock()
-	already := d.session.ended != nil
 	_ = d.fail(cause)
-	midway := d.passing > 0
 	d.mu.Unlock()
-	if already {
-		d.close(cause)
-		return
-	}
-	if !midway && d.writing.TryLock() {
-		_, _ = d.client.Write(appendRefusal(nil, severityFatal, intercept.EndedRefusal(cause)))
-		d.writing.Unlock()
-	}
 	d.close(cause)
 }
 
-// farewell bounds the last words to a client.
-const farewell = time.Second
-
-// close ends both connections. If the server is still at work it is told to stop.
+// close ends both connections, with a last word to the client unless a write to
+// it is under way. If the server is still at work it is told to stop.
 func (d *driver) close(cause error) {
 	d.once.Do(func() {
 		d.mu.Lock()
-		_ = d.fail(errors.Join(io.EOF, cause))
-		busy := d.queue.size > 0
+		_ = d.end(errors.Join(io.EOF, cause))
+		busy, word := d.queue.size > 0, d.lastWord()
 		d.mu.Unlock()
+		if len(word) > 0 && d.writing.TryLock() {
+			_ = d.client.SetWriteDeadline(time.Now().Add(farewell))
+			_, _ = d.client.Write(word) // the client may be gone
+			d.writing.Unlock()
+		}
+		_ = d.client.Close()
 		if busy {
 			ctx, cancel := context.WithTimeout(context.Background(), farewell)
 			_ = d.cancelUpstream(ctx) // the connection is closed next in any case
 			cancel()
 		}
 		_ = d.server.Close()
-		_ = d.client.Close()
 	})
 }
 

@@ -16,7 +16,7 @@ func (s *session) parse(msg, body []byte) (*wait, error) {
 	name, rest, ok := cutString(body)
 	text, rest, ok2 := cutString(rest)
 	n, rest, ok3 := cutInt16(rest)
-	if !ok || !ok2 || !ok3 || n < 0 || len(rest) != 4*n {
+	if n = int(uint16(n)); !ok || !ok2 || !ok3 || len(rest) != 4*n {
 		return nil, fmt.Errorf("%w: Parse", errMalformed)
 	}
 	if w := s.settled(s.names.statements[name]); w != nil {
@@ -49,8 +49,12 @@ func (s *session) parse(msg, body []byte) (*wait, error) {
 }
 
 // settled returns a wait if the meaning of a name depends on an answer that has
-// not come.
+// not come: of the message that gave it, or of SQL that changes names, as
+// DEALLOCATE and DECLARE do.
 func (s *session) settled(named interface{ settled(uint64) bool }) *wait {
+	if s.namesPending > 0 {
+		return s.waitFor(func() bool { return s.namesPending == 0 })
+	}
 	if isNil(named) || named.settled(s.batch) {
 		return nil
 	}
@@ -155,15 +159,15 @@ func (s *session) bind(msg, body []byte) (*wait, error) {
 		return nil, fmt.Errorf("%w: Bind", errMalformed)
 	}
 	st := s.names.statements[b.statement]
-	if st == nil {
-		s.missing(fmt.Sprintf("prepared statement %q does not exist", b.statement), "26000")
-		return nil, nil
-	}
 	if w := s.settled(st); w != nil {
 		return w, nil
 	}
 	if w := s.settled(s.names.portals[b.portal]); w != nil {
 		return w, nil
+	}
+	if st == nil {
+		s.missing(fmt.Sprintf("prepared statement %q does not exist", b.statement), "26000")
+		return nil, nil
 	}
 	if s.names.full() {
 		s.refuse(msgBind, &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "too many portals"})
@@ -203,26 +207,25 @@ func (s *session) describe(msg, body []byte) (*wait, error) {
 	}
 	if kind == 'S' {
 		st := s.names.statements[name]
+		if w := s.settled(st); w != nil {
+			return w, nil
+		}
 		if st == nil {
 			s.missing(fmt.Sprintf("prepared statement %q does not exist", name), "26000")
 			return nil, nil
-		}
-		if w := s.settled(st); w != nil {
-			return w, nil
 		}
 		s.send(msg, entry{kind: msgDescribe, statement: st})
 		return nil, nil
 	}
 	p := s.names.portals[name]
+	if w := s.settled(p); w != nil {
+		return w, nil
+	}
 	if p == nil || p.statement == nil {
 		s.missing(fmt.Sprintf("portal %q does not exist", name), "34000")
 		return nil, nil
 	}
-	if w := s.settled(p); w != nil {
-		return w, nil
-	}
-	p.described = true
-	s.send(msg, entry{kind: msgDescribe, portal: p})
+	s.send(msg, entry{kind: msgDescribe, portal: p, undo: p.describe()})
 	return nil, nil
 }
 
@@ -243,12 +246,12 @@ func (s *session) execute(msg, body []byte) (*wait, error) {
 		return nil, fmt.Errorf("%w: Execute", errMalformed)
 	}
 	p := s.names.portals[name]
+	if w := s.settled(p); w != nil {
+		return w, nil
+	}
 	if p == nil || p.statement == nil {
 		s.missing(fmt.Sprintf("portal %q does not exist", name), "34000")
 		return nil, nil
-	}
-	if w := s.settled(p); w != nil {
-		return w, nil
 	}
 	if p.run.query.usesNames {
 		return s.executeByName(msg, name, p)
@@ -291,8 +294,7 @@ func (s *session) executeByName(msg []byte, name string, p *portal) (*wait, erro
 func (s *session) sendExecute(msg []byte, name string, p *portal) {
 	if !p.run.passes() && p.run.plan == nil && !p.described {
 		s.toServer = appendDescribePortal(s.toServer, name)
-		s.queue.push(entry{kind: msgDescribe, portal: p, hidden: true})
-		p.described = true
+		s.queue.push(entry{kind: msgDescribe, portal: p, hidden: true, undo: p.describe()})
 	}
 	s.send(msg, entry{
 		kind: msgExecute, portal: p, run: p.run, judged: true, verdict: p.run.verdict,

@@ -36,6 +36,9 @@ type wait struct {
 func (s *session) perform(ctx context.Context, w *wait, waiting func(approve.Pending)) {
 	if w.work != nil {
 		w.work()
+		s.mu.Lock()
+		s.cancelWait = nil
+		s.mu.Unlock()
 		return
 	}
 	v := s.guard.AuthorizeWaiting(ctx, w.judgement.command, waiting)
@@ -224,5 +227,19 @@ func (s *session) judge(cmd *policy.Command, msg []byte, then func(intercept.Ver
 		return nil
 	}
 	held := bytes.Clone(msg) // the driver's buffer is used for other things meanwhile
-	return &wait{judgement: &judgement{cmd, func(v intercept.Verdict) { then(v, held) }}}
+	return &wait{judgement: &judgement{cmd, func(v intercept.Verdict) {
+		if s.discarding {
+			s.skip(v)
+			return
+		}
+		then(v, held)
+	}}}
+}
+
+// skip drops a message that the server would skip, because something before it
+// has failed while it was judged.
+func (s *session) skip(v intercept.Verdict) {
+	if v.Forward {
+		s.results = append(s.results, finished{v, intercept.Outcome{Status: "skipped"}})
+	}
 }

@@ -42,6 +42,9 @@ type rig struct {
 	addr     *net.TCPAddr
 	recorder *record.Memory
 	logs     *syncBuffer
+	driver   driver
+	ca       *testserver.CA
+	caFile   string
 }
 
 // rigConfig is what a test chooses; its zero allows everything and masks nothing.
@@ -53,18 +56,25 @@ type rigConfig struct {
 	proxy    pgproxy.Config
 	pg       []testserver.Option
 	verifier identity.Verifier
+	driver   driver
+	// setup is SQL that runs before there is a gateway.
+	setup string
 }
 
 func newRig(t testing.TB, c rigConfig) *rig {
 	t.Helper()
 	pg := testserver.Postgres(t, c.pg...)
-	r := &rig{t: t, pg: pg, recorder: new(record.Memory), logs: new(syncBuffer)}
+	if c.setup != "" {
+		pg.Exec(c.setup)
+	}
+	r := &rig{t: t, pg: pg, recorder: new(record.Memory), logs: new(syncBuffer), driver: c.driver}
 	if c.policy == nil {
 		c.policy = allowAll()
 	}
 	if c.recorder == nil {
 		c.recorder = r.recorder
 	}
+	r.choose(&c)
 	if c.verifier == nil {
 		c.verifier = identity.VerifierFunc(verifyToken)
 	}
@@ -121,13 +131,21 @@ func verifyToken(_ context.Context, p identity.Proof) (policy.Identity, error) {
 }
 
 func (r *rig) url() string {
-	return fmt.Sprintf("postgres://agent:%s@%s/%s?sslmode=disable", token, r.addr, r.pg.Database)
+	mode := "sslmode=disable"
+	if r.ca != nil {
+		mode = "sslmode=verify-full&sslrootcert=" + r.caFile
+	}
+	return fmt.Sprintf("postgres://agent:%s@%s/%s?%s", token, r.addr, r.pg.Database, mode)
 }
 
 // env is what libpq's programs need to get to the gateway.
 func (r *rig) env() []string {
+	mode := "disable"
+	if r.ca != nil {
+		mode = "verify-full"
+	}
 	return []string{"PGHOST=127.0.0.1", "PGPORT=" + strconv.Itoa(r.addr.Port), "PGUSER=agent", "PGPASSWORD=" + token,
-		"PGDATABASE=" + r.pg.Database, "PGSSLMODE=disable", "PGGSSENCMODE=disable"}
+		"PGDATABASE=" + r.pg.Database, "PGSSLMODE=" + mode, "PGSSLROOTCERT=" + r.caFile, "PGGSSENCMODE=disable"}
 }
 
 func (r *rig) connect(t testing.TB) *pgx.Conn {

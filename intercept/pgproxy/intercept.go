@@ -58,6 +58,11 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 	}
 	conn, s, err := negotiate(c.conn, c.proxy.cfg.TLS)
 	c.conn, c.startup = conn, s
+	if errors.Is(err, errVersion) {
+		_, _ = c.conn.Write(appendProblem(nil, msgError, problem{
+			severity: severityFatal, code: "0A000", message: "headgate: unsupported frontend protocol: 3.0 to 3.2 are carried",
+		})) // the peer may not speak any version of the protocol
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +164,9 @@ func (c *connection) connect(ctx context.Context, version uint32, runtime map[st
 		return err
 	})
 	if err != nil {
+		if up != nil {
+			_ = up.conn.Close() // err is what counts
+		}
 		return nil, errors.Join(err, c.refuse(&intercept.Refusal{Code: intercept.CodeUpstream, Reason: "the server could not be reached", Retryable: true}))
 	}
 	if !verdict.Forward {

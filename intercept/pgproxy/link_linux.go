@@ -10,7 +10,6 @@ import (
 	"unsafe"
 
 	"github.com/headgate/gateway/approve"
-	"github.com/headgate/gateway/intercept"
 )
 
 // A link is a session on a reactor.
@@ -92,7 +91,8 @@ func (l *link) wait() error {
 	return orderly(l.err)
 }
 
-// finish ends the session. The caller holds io.
+// finish ends the session, with a last word to the client unless something waits
+// to be written to it. The caller holds io.
 func (l *link) finish(err error) {
 	if l.closed {
 		return
@@ -100,12 +100,16 @@ func (l *link) finish(err error) {
 	l.closed, l.err = true, err
 	l.reactor.remove(l)
 	l.mu.Lock()
-	_ = l.fail(errors.Join(io.EOF, err))
+	_ = l.end(errors.Join(io.EOF, err))
+	word := l.lastWord()
 	l.mu.Unlock()
+	if len(word) > 0 && len(l.client.out) == 0 {
+		_, _ = rawWrite(l.client.fd, word) // the client may be gone
+	}
 	close(l.done)
 }
 
-// interrupt ends the session from outside, after a last word to the client.
+// interrupt ends the session from outside.
 func (l *link) interrupt() {
 	cause := context.Cause(l.guard.Context())
 	if cause == nil {
@@ -113,12 +117,9 @@ func (l *link) interrupt() {
 	}
 	l.io.Lock()
 	defer l.io.Unlock()
-	if l.closed {
-		return
-	}
-	if l.passing == 0 && len(l.client.out) == 0 {
-		_, _ = rawWrite(l.client.fd, appendRefusal(nil, severityFatal, intercept.EndedRefusal(cause)))
-	}
+	l.mu.Lock()
+	_ = l.fail(cause)
+	l.mu.Unlock()
 	l.finish(cause)
 }
 

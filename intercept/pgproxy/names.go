@@ -29,6 +29,14 @@ type portal struct {
 	mark
 }
 
+// describe notes that a RowDescription of the portal has been asked for, and
+// returns how to take that back.
+func (p *portal) describe() func() {
+	before := p.described
+	p.described = true
+	return func() { p.described = before }
+}
+
 // A mark says in which batch a name was given a meaning and whether the server
 // has confirmed it.
 type mark struct {

@@ -58,11 +58,9 @@ func (s *session) serverError(e *entry, body []byte) error {
 	case e != nil && e.refusal != nil && !f.fatal():
 		s.outgoing.change()
 		s.outgoing.out = appendEntryRefusal(s.outgoing.out, e)
-	case e != nil && e.hidden && !f.fatal():
+	case e != nil && e.collect != nil && !f.fatal():
 		s.outgoing.change()
-		if e.collect != nil {
-			e.collect.failed = f.code
-		}
+		e.collect.failed = f.code
 	default:
 		s.scrub(e, msgError, f)
 	}
@@ -82,6 +80,9 @@ func (s *session) skipAfterError(e *entry) {
 	}
 	found := s.queue.abort(func(skipped *entry) {
 		s.finish(skipped, intercept.Outcome{Status: "skipped"})
+		if skipped.kind == msgQuery {
+			s.answered++ // its ReadyForQuery does not come
+		}
 		s.namesPending -= skipped.renames
 	})
 	if !found {

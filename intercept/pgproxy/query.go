@@ -90,8 +90,8 @@ func (s *session) reanalyze(st *statement) (*resolved, *wait, *intercept.Refusal
 }
 
 func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refusal) {
-	if w := s.refreshCatalogue(); w != nil {
-		return nil, w, nil
+	if w, refusal := s.refreshCatalogue(); w != nil || refusal != nil {
+		return nil, w, refusal
 	}
 	c := s.shelf.newest.Load()
 	r := c.remembered(q)
@@ -105,8 +105,8 @@ func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refus
 		}
 	}
 	if r.unknown && !s.shelf.stale.Swap(true) {
-		if w := s.refreshCatalogue(); w != nil {
-			return nil, w, nil
+		if w, refusal := s.refreshCatalogue(); w != nil || refusal != nil {
+			return nil, w, refusal
 		}
 	}
 	return r, nil, r.refusal

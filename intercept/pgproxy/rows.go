@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// errUnmaskable says that a row arrived whose layout is not known although masks
-// are in force. Nothing of it is released and the session ends.
-var errUnmaskable = errors.New("pgproxy: a row of unknown layout must be masked")
+// errUnmaskable says that a row arrived that must be masked and can't be. Nothing
+// of it is released and the session ends.
+var errUnmaskable = errors.New("pgproxy: a row could not be masked")
 
 // rowsPass reports whether rows of the head of the queue go through unchanged.
 func (s *session) rowsPass() bool {
@@ -39,14 +39,14 @@ func (s *session) dataRow(body []byte) error {
 		return unexpected(msgDataRow)
 	}
 	if e.run.plan == nil {
-		return errUnmaskable
+		return fmt.Errorf("%w: its layout is not known", errUnmaskable)
 	}
 	s.outgoing.change()
 	start := len(s.outgoing.out)
 	out := append(s.outgoing.out, msgDataRow, 0, 0, 0, 0)
 	out, err := e.run.plan.Row(out, body)
 	if err != nil {
-		return fmt.Errorf("pgproxy: mask: %w", err)
+		return fmt.Errorf("%w: %w", errUnmaskable, err)
 	}
 	binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
 	s.outgoing.out = out

@@ -60,8 +60,9 @@ type session struct {
 	notices []byte
 	// masksSeen says that some verdict of this session had masks.
 	masksSeen bool
-	// ended is why the session can't go on.
-	ended error
+	// ended is why the session can't go on, fault what the client has to be told
+	// of it.
+	ended, fault error
 	// cancelWait ends the wait for an approval; cancelUpstream passes a cancel
 	// request on.
 	cancelWait     context.CancelFunc
@@ -137,15 +138,6 @@ func (s *session) recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = s.fail(fmt.Errorf("pgproxy: panic: %v", r))
 	}
-}
-
-// fail ends the session; the first reason counts.
-func (s *session) fail(err error) error {
-	if s.ended == nil {
-		s.ended = err
-	}
-	s.moved.Broadcast()
-	return s.ended
 }
 
 // isTrusted reports whether a token may cross conn readably: it does not leave

@@ -10,8 +10,10 @@ import (
 	"github.com/headgate/gateway/policy"
 )
 
-func TestPgxQueryModes(t *testing.T) {
-	r := newRig(t, rigConfig{})
+func TestPgxQueryModes(t *testing.T) { eachDriver(t, testPgxQueryModes) }
+
+func testPgxQueryModes(t *testing.T, d driver) {
+	r := newRig(t, rigConfig{driver: d})
 	r.pg.Exec(`CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items SELECT i, 'item ' || i FROM generate_series(1, 100) i`)
 	ctx := context.Background()
 	for _, mode := range []pgx.QueryExecMode{
@@ -39,8 +41,10 @@ func TestPgxQueryModes(t *testing.T) {
 	}
 }
 
-func TestRefusalKeepsTransactionState(t *testing.T) {
-	r := newRig(t, rigConfig{policy: denying(policy.VerbDefine, policy.VerbDelete)})
+func TestRefusalKeepsTransactionState(t *testing.T) { eachDriver(t, testRefusalKeepsTransactionState) }
+
+func testRefusalKeepsTransactionState(t *testing.T, d driver) {
+	r := newRig(t, rigConfig{driver: d, policy: denying(policy.VerbDefine, policy.VerbDelete)})
 	r.pg.Exec(`CREATE TABLE items (id int)`)
 	ctx := context.Background()
 	conn := r.connect(t)
@@ -70,8 +74,10 @@ func TestRefusalKeepsTransactionState(t *testing.T) {
 	}
 }
 
-func TestRefusalInPipelineRollsBack(t *testing.T) {
-	r := newRig(t, rigConfig{policy: denying(policy.VerbDelete)})
+func TestRefusalInPipelineRollsBack(t *testing.T) { eachDriver(t, testRefusalInPipelineRollsBack) }
+
+func testRefusalInPipelineRollsBack(t *testing.T, d driver) {
+	r := newRig(t, rigConfig{driver: d, policy: denying(policy.VerbDelete)})
 	r.pg.Exec(`CREATE TABLE items (id int)`)
 	ctx := context.Background()
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeSimpleProtocol} {
@@ -99,8 +105,10 @@ func TestRefusalInPipelineRollsBack(t *testing.T) {
 	}
 }
 
-func TestMaskedColumns(t *testing.T) {
-	r := newRig(t, rigConfig{policy: masking("public.people.email:email", "public.people.card:redact")})
+func TestMaskedColumns(t *testing.T) { eachDriver(t, testMaskedColumns) }
+
+func testMaskedColumns(t *testing.T, d driver) {
+	r := newRig(t, rigConfig{driver: d, policy: masking("public.people.email:email", "public.people.card:redact")})
 	r.pg.Exec(`CREATE TABLE people (id int8 PRIMARY KEY, email text, card text);
 		INSERT INTO people VALUES (1, 'ada@example.org', '4111111111111111')`)
 	ctx := context.Background()

@@ -44,12 +44,15 @@ type cancelRequest struct {
 // no answer, as a server would give none.
 var errHandshake = errors.New("pgproxy: startup refused")
 
+// errVersion says that a client asked for another major version of the protocol.
+var errVersion = fmt.Errorf("%w: unsupported protocol version", errHandshake)
+
 // negotiate answers encryption requests and reads the startup packet. It returns
 // the connection to go on with, which is a *tls.Conn where TLS was agreed.
 //
-// Each kind of encryption request is allowed once. A client that sends bytes
-// behind an SSLRequest without waiting for the answer is cut off: a man in the
-// middle could have put them there (CVE-2021-3935).
+// Each kind of encryption request is allowed once. Nothing that came before a TLS
+// handshake is taken for a part of what it protects: bytes behind an SSLRequest
+// that are no handshake break the connection off (CVE-2021-3935).
 func negotiate(conn net.Conn, config *tls.Config) (net.Conn, *startup, error) {
 	var askedSSL, askedGSS bool
 	for {
@@ -120,7 +123,7 @@ func parseStartup(packet []byte) (*startup, error) {
 	}
 	s := &startup{protocol: code, parameters: map[string]string{}}
 	if code>>16 != protocolMajor {
-		return s, fmt.Errorf("%w: protocol %d.%d", errHandshake, code>>16, code&0xffff)
+		return s, fmt.Errorf("%w %d.%d", errVersion, code>>16, code&0xffff)
 	}
 	rest := packet[4:]
 	for {

@@ -1,0 +1,93 @@
+package pgproxy_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
+	"strings"
+	"testing"
+
+	"github.com/headgate/gateway/internal/testserver"
+	"github.com/headgate/gateway/policy"
+	"github.com/headgate/gateway/record"
+)
+
+// driver is the way in which a session's bytes are moved.
+type driver int
+
+const (
+	onGoroutines driver = iota // plain sockets, a record that may wait for its storage
+	onReactor                  // plain sockets, a record that does not
+	overTLS                    // goroutines, TLS to the client
+)
+
+// eachDriver runs a test on goroutines, with TLS, and on the reactor.
+func eachDriver(t *testing.T, test func(t *testing.T, d driver)) {
+	t.Run("reactor", func(t *testing.T) { test(t, onReactor) })
+	t.Run("tls", func(t *testing.T) { test(t, overTLS) })
+}
+
+// choose sets up what the driver of the rig needs.
+func (r *rig) choose(c *rigConfig) {
+	switch c.driver {
+	case onReactor:
+		c.recorder = prompting(c.recorder)
+	case overTLS:
+		r.ca = testserver.NewCA(r.t)
+		r.caFile = filepath.Join(r.t.TempDir(), "ca.crt")
+		if err := os.WriteFile(r.caFile, r.ca.PEM, 0o600); err != nil {
+			r.t.Fatal(err)
+		}
+		c.proxy.TLS = &tls.Config{Certificates: []tls.Certificate{r.ca.Server(r.t).TLS(r.t)}, MinVersion: tls.VersionTLS13}
+	case onGoroutines:
+	}
+}
+
+// prompting makes logs say that they do not wait for their storage, which is true
+// of those in memory.
+func prompting(in record.Recorder) record.Recorder {
+	return record.RecorderFunc(func(ctx context.Context, h record.Header) (record.Log, error) {
+		l, err := in.Open(ctx, h)
+		if err != nil {
+			return nil, err
+		}
+		return promptLog{l}, nil
+	})
+}
+
+type promptLog struct{ record.Log }
+
+func (promptLog) Prompt() bool { return true }
+
+func TestDriverIsTheOneMeant(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d driver) {
+		r := newRig(t, rigConfig{driver: d})
+		conn := r.connect(t)
+		if err := conn.Ping(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		var stacks bytes.Buffer
+		if err := pprof.Lookup("goroutine").WriteTo(&stacks, 1); err != nil {
+			t.Fatal(err)
+		}
+		pumped := strings.Contains(stacks.String(), "pumpServer")
+		if want := d != onReactor; pumped != want {
+			t.Fatalf("on goroutines: %v, want %v", pumped, want)
+		}
+	})
+}
+
+// denyingExecution lets statements be prepared and denies running those that have
+// one of the verbs.
+func denyingExecution(verbs ...string) policy.Evaluator {
+	deny := denying(verbs...)
+	return policy.EvaluatorFunc(func(ctx context.Context, in *policy.Input) (policy.Decision, error) {
+		if in.Command.Action == policy.ActionPrepare {
+			return policy.Decision{Outcome: policy.Allow, Revision: "1"}, nil
+		}
+		return deny.Evaluate(ctx, in)
+	})
+}

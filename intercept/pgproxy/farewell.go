@@ -1,0 +1,67 @@
+package pgproxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/headgate/gateway/intercept"
+)
+
+// farewell bounds the last words to a client, and to the server.
+const farewell = time.Second
+
+// errTooLong says that the server sent a message that can't be held to be judged.
+var errTooLong = errors.New("pgproxy: a message of the server is too long to judge")
+
+// fail ends the session for a fault that the client is told of; the first reason
+// counts.
+func (s *session) fail(err error) error {
+	if s.ended == nil {
+		s.fault = err
+	}
+	return s.end(err)
+}
+
+// end ends the session; the first reason counts.
+func (s *session) end(err error) error {
+	if s.ended == nil {
+		s.ended = err
+	}
+	s.moved.Broadcast()
+	return s.ended
+}
+
+// lastWord returns, once, the FATAL error that tells the client why the session
+// ends. It is nil where there is nothing to tell, or where the client is in the
+// middle of a row.
+func (s *session) lastWord() []byte {
+	fault := s.fault
+	s.fault = nil
+	if fault == nil || s.passing > 0 {
+		return nil
+	}
+	if errors.Is(fault, errMalformed) {
+		return appendProblem(nil, msgError, problem{
+			severity: severityFatal, code: "08P01", message: "headgate: the protocol was violated, the session ends",
+		})
+	}
+	return appendRefusal(nil, severityFatal, s.whyEnded(fault))
+}
+
+// whyEnded puts a fault into words that the client may see.
+func (s *session) whyEnded(fault error) *intercept.Refusal {
+	cause := context.Cause(s.guard.Context())
+	switch {
+	case cause != nil:
+		return intercept.EndedRefusal(cause)
+	case errors.Is(fault, intercept.ErrRecorder):
+		return intercept.EndedRefusal(fault)
+	case errors.Is(fault, errTooLong):
+		return &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "an answer of the server is too long to be judged, the session ends"}
+	case errors.Is(fault, errUnmaskable):
+		return &intercept.Refusal{Code: intercept.CodeUnmaskable, Reason: "an answer of the server could not be masked, the session ends"}
+	default:
+		return &intercept.Refusal{Code: intercept.CodeInternal, Reason: "a fault of the gateway, the session ends"}
+	}
+}
