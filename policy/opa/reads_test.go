@@ -77,3 +77,13 @@ func TestReadsUncompiled(t *testing.T) {
 		}
 	}
 }
+
+// TestReadsBareVariable: the root document counts in whichever form it stands in
+// the tree.
+func TestReadsBareVariable(t *testing.T) {
+	m := ast.MustParseModule("package gateway\nallow := true")
+	m.Rules[0].Body = ast.NewBody(ast.NewExpr(ast.VarTerm("input")))
+	if a := analyse(map[string]*ast.Module{"m.rego": m}, nil); !a.reads.all {
+		t.Error("a bare input is not read")
+	}
+}
