@@ -92,6 +92,10 @@ func (w *watch) decided(g *intercept.Guard, span trace.Span, action string, outc
 	if span != nil && span.IsRecording() {
 		span.AddEvent("refused", trace.WithAttributes(attribute.String("code", r.Code), attribute.String("rule", r.Rule)))
 	}
+	if cause := r.Unwrap(); cause != nil {
+		w.logger.Error("no decision", "session", g.Session(), "action", action, "code", r.Code, "error", cause)
+		return
+	}
 	w.logger.Info("command refused", "session", g.Session(), "action", action, "code", r.Code, "rule", r.Rule)
 }
 

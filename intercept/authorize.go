@@ -105,7 +105,7 @@ func (g *Guard) decide(ctx context.Context, cmd *policy.Command, redeemed *polic
 	d, err := g.evaluate(ctx, &q.input)
 	if err != nil {
 		_ = g.Note("policy_error", map[string]string{"error": err.Error()}) // a failing record ends the session by itself
-		return policy.Decision{}, &Refusal{Code: CodePolicyError, Reason: "the policy reached no decision", Retryable: true}
+		return policy.Decision{}, &Refusal{Code: CodePolicyError, Reason: "the policy reached no decision", Retryable: true, cause: err}
 	}
 	if d.Limit != nil && *d.Limit != (policy.Limit{}) {
 		return policy.Decision{Revision: d.Revision}, &Refusal{

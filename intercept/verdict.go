@@ -64,7 +64,13 @@ type Refusal struct {
 	ApprovalURL string `json:"approval_url,omitempty"`
 	// Hint says what would be accepted instead.
 	Hint string `json:"hint,omitempty"`
+
+	cause error
 }
+
+// Unwrap returns the fault behind the refusal, nil if there was none. It is for
+// the host's log, not for the client.
+func (r *Refusal) Unwrap() error { return r.cause }
 
 // JSON returns the object as one line of JSON.
 func (r *Refusal) JSON() string {

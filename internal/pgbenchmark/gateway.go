@@ -62,29 +62,31 @@ func (b *bench) buildStandalone(ctx context.Context) (string, error) {
 }
 
 // gatewayConfig is the standalone gateway's configuration: client token, policy
-// directory, record directory, listen address, upstream address, database, user
-// and password.
+// directory, record directory, listen address, upstream address, database, user,
+// password and signing key.
 const gatewayConfig = `identity:
   static:
-    tokens:
-      - token: %[1]q
-        subject: bench
+    - token: %[1]q
+      subject: bench
 policy:
   dir: %[2]q
 record:
   dir: %[3]q
   mode: buffered
+  signing_key: %[9]q
+  create_signing_key: true
+log: {level: warn, format: text}
 routes:
   - name: bench
-    protocol: postgres
     listen: %[4]q
     upstream: %[5]q
-    upstream_plaintext: true
+    upstream_tls:
+      mode: disable
     database: %[6]q
     credential:
-      static:
-        username: %[7]q
-        password: %[8]q
+      source: static
+      username: %[7]q
+      password: %[8]q
 `
 
 // writeGatewayConfig writes the configuration and the policy that it names.
@@ -99,7 +101,8 @@ func (b *bench) writeGatewayConfig(t, direct *target) (string, error) {
 		return "", err
 	}
 	text := fmt.Sprintf(gatewayConfig, t.password, policy, records, net.JoinHostPort(t.host, t.port),
-		net.JoinHostPort(direct.host, direct.port), direct.db, direct.user, direct.password)
+		net.JoinHostPort(direct.host, direct.port), direct.db, direct.user, direct.password,
+		filepath.Join(b.dir, "signing.pem"))
 	path := filepath.Join(b.dir, "gateway.yaml")
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }

@@ -23,4 +23,4 @@ ask contains {"rule": "confirm-delete", "message": "deletes rows"} if {
 
 mask contains {"table": "public.pgbench_accounts", "column": "filler", "method": "redact"}
 
-mask contains {"table": "*", "column": "email", "method": "email"}
+mask contains {"table": "*.*", "column": "email", "method": "email"}
