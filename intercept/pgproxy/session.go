@@ -114,7 +114,7 @@ func (s *session) noticeNow(p approve.Pending) []byte {
 func (s *session) attach(wake func(), up *upstream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wake, s.cancelUpstream = wake, up.canceller.CancelRequest
+	s.wake, s.cancelUpstream = wake, up.cancel
 }
 
 // stepClient is fromClient under mu. A panic becomes the session's error: a fault

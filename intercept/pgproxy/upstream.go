@@ -19,9 +19,17 @@ type upstream struct {
 	conn       net.Conn
 	parameters map[string]string
 	status     byte
-	// canceller knows the server's own cancel key. It is used for nothing else:
-	// the connection belongs to the session.
-	canceller *pgconn.PgConn
+	// key is the server's own cancel key, with what it takes to send it.
+	key *pgconn.HijackedConn
+}
+
+// cancel asks the server to cancel what the connection is doing.
+func (u *upstream) cancel(ctx context.Context) error {
+	conn, err := pgconn.Construct(u.key) // of no other use: the socket is the session's
+	if err != nil {
+		return fmt.Errorf("pgproxy: cancel: %w", err)
+	}
+	return conn.CancelRequest(ctx)
 }
 
 // dialUpstream connects and authenticates with the credential.
@@ -46,11 +54,8 @@ func (p *Interceptor) dialUpstream(ctx context.Context, cred *credsource.Credent
 	if n := hijacked.Frontend.ReadBufferLen(); n != 0 {
 		return nil, errors.Join(fmt.Errorf("pgproxy: server sent %d bytes nobody asked for", n), hijacked.Conn.Close())
 	}
-	canceller, err := pgconn.Construct(hijacked)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("pgproxy: %w", err), hijacked.Conn.Close())
-	}
-	return &upstream{conn: hijacked.Conn, parameters: hijacked.ParameterStatuses, status: hijacked.TxStatus, canceller: canceller}, nil
+	hijacked.Frontend = nil // its buffers are of no more use
+	return &upstream{conn: hijacked.Conn, parameters: hijacked.ParameterStatuses, status: hijacked.TxStatus, key: hijacked}, nil
 }
 
 // upstreamConfig sets every field that matters itself: what pgconn would take
