@@ -91,3 +91,14 @@ func denyingExecution(verbs ...string) policy.Evaluator {
 		return deny.Evaluate(ctx, in)
 	})
 }
+
+// asking asks a human about what has one of the verbs. A redeemed approval allows.
+func asking(verbs ...string) policy.Evaluator {
+	ask := deciding(policy.Ask, verbs...)
+	return policy.EvaluatorFunc(func(ctx context.Context, in *policy.Input) (policy.Decision, error) {
+		if in.Approval != nil {
+			return policy.Decision{Outcome: policy.Allow, Revision: "1"}, nil
+		}
+		return ask.Evaluate(ctx, in)
+	})
+}
