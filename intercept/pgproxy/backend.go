@@ -195,8 +195,8 @@ func (s *session) ready(e *entry, body []byte) error {
 	if s.status == statusIdle {
 		s.names.endTransaction(s.answered)
 		if s.catalogueChanged {
-			s.catalogueChanged = false
-			s.shelf.changed.Store(true)
+			s.catalogueChanged = s.queue.size > 1 // what follows may change it again
+			s.shelf.changes.Add(1)
 		}
 	}
 	s.done()

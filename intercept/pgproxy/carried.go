@@ -9,9 +9,19 @@ import (
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
 )
 
-// uncarriedStatement says why a statement is not carried whatever the policy,
-// nil if it is: COPY, and changes to settings under which the server would read
-// SQL, resolve names or see the session's identity in another way.
+// uncarried says why a statement is not carried whatever the policy, nil if it
+// is: COPY, and changes to settings under which the server would read SQL, resolve
+// names or see the session's identity in another way. A write to pg_settings is
+// such a change.
+func (t *traced) uncarried() *intercept.Refusal {
+	if t.writes() && slices.ContainsFunc(t.touches, isSettings) {
+		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "writing to pg_settings is not carried", Hint: "use SET"}
+	}
+	return uncarriedStatement(t.statement)
+}
+
+func isSettings(r *relation) bool { return r.schema == "pg_catalog" && r.name == "pg_settings" }
+
 func uncarriedStatement(s *sqlfacts.Statement) *intercept.Refusal {
 	if s.Copy != sqlfacts.CopyNone {
 		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "COPY is not carried", Hint: "use SELECT or INSERT"}
@@ -40,12 +50,27 @@ func mayChange(s sqlfacts.Setting) bool {
 	if s.Reset {
 		return true // back to what the session began with, which was checked
 	}
+	if s.Scope == "function" {
+		return true // while the function runs, whose text the gateway does not read
+	}
 	switch s.Name {
-	case "standard_conforming_strings", "backslash_quote", "search_path", "role", "session_authorization":
+	case "standard_conforming_strings":
+		return isOn(s.Value)
+	case "backslash_quote", "search_path", "role", "session_authorization":
 		return false
 	case "client_encoding", "names":
 		return isUTF8(s.Value)
 	default:
 		return true
+	}
+}
+
+// isOn accepts the common spellings of true.
+func isOn(value string) bool {
+	switch strings.ToLower(value) {
+	case "on", "true", "yes", "1":
+		return true
+	default:
+		return false
 	}
 }

@@ -12,10 +12,16 @@ import (
 // immutable, but for what it remembers of statements resolved against it.
 type catalogue struct {
 	loaded time.Time
-	byOID  map[uint32]*relation
-	byName map[relationName]*relation
+	// changes is what its shelf had counted when the catalogue began to be loaded.
+	changes uint64
+	byOID   map[uint32]*relation
+	byName  map[relationName]*relation
 	// path is the search path, pg_catalog and temporary tables left out.
 	path []string
+	// functions are those that users made, by their names with and without schema
+	// in lower case; operators the names of operators that run them.
+	functions map[string]function
+	operators map[string]bool
 
 	mu       sync.RWMutex
 	resolved map[*sqlfacts.Query]*resolved
@@ -23,7 +29,16 @@ type catalogue struct {
 
 type relationName struct{ schema, name string }
 
-// A relation is a table, view, materialised view or foreign table.
+// A function stands for all functions of a name.
+type function struct {
+	// volatile says that one of them may store what it is given.
+	volatile bool
+	// shadows says that one of them can be chosen in place of a built-in function
+	// and may read tables.
+	shadows bool
+}
+
+// A relation is a table, view, materialised view, foreign table or sequence.
 type relation struct {
 	relationName
 	oid     uint32
@@ -38,6 +53,10 @@ type relation struct {
 	reads []*relation
 	// blind says that a view reads through functions, which can't be followed.
 	blind bool
+	// rewritten says that rules turn writes into other statements.
+	rewritten bool
+	// generated are the columns that generated columns are computed from.
+	generated map[string][]string
 }
 
 func (r *relation) isView() bool { return r.kind == 'v' || r.kind == 'm' }
@@ -100,8 +119,8 @@ type shelf struct {
 	newest atomic.Pointer[catalogue]
 	// stale says that something has been seen which the newest may not know.
 	stale atomic.Bool
-	// changed says that a session has changed the server's catalogue.
-	changed atomic.Bool
+	// changes counts what sessions have changed in the server's catalogue.
+	changes atomic.Uint64
 }
 
 // catalogues holds a shelf for each upstream user: what a search path means
@@ -137,26 +156,29 @@ const minRefresh = time.Second
 
 // due reports whether the catalogue should be loaded again.
 func (s *shelf) due(now time.Time, maxAge time.Duration) bool {
-	c := s.newest.Load()
-	if c == nil || s.changed.Load() {
+	if s.outdated() {
 		return true
 	}
-	age := now.Sub(c.loaded)
+	age := now.Sub(s.newest.Load().loaded)
 	return age > maxAge || s.stale.Load() && age > minRefresh
 }
 
-// begin says that the catalogue is about to be loaded: what changes from here on
-// makes another load due.
-func (s *shelf) begin() {
-	s.changed.Store(false)
-	s.stale.Store(false)
+// outdated reports whether the newest catalogue is known to be wrong: a session
+// has changed the server's since the newest began to be loaded.
+func (s *shelf) outdated() bool {
+	c := s.newest.Load()
+	return c == nil || c.changes != s.changes.Load()
 }
 
-// put shelves what was loaded, nil for a load that failed.
-func (s *shelf) put(c *catalogue) {
-	if c == nil {
-		s.changed.Store(true)
-		return
-	}
+// begin says that the catalogue is about to be loaded. It returns what put wants:
+// what changes from here on makes another load due.
+func (s *shelf) begin() (changes uint64) {
+	s.stale.Store(false)
+	return s.changes.Load()
+}
+
+// put shelves what was loaded.
+func (s *shelf) put(c *catalogue, changes uint64) {
+	c.changes = changes
 	s.newest.Store(c)
 }

@@ -14,7 +14,9 @@ type collector struct {
 	rows   table
 	size   int
 	failed string // SQLSTATE
-	done   bool
+	// changes is what the shelf had counted when the catalogue was asked for.
+	changes uint64
+	done    bool
 }
 
 // maxCollected bounds the answer to the catalogue's queries.
@@ -91,8 +93,7 @@ func (s *session) refreshCatalogue() (*wait, *intercept.Refusal) {
 		if s.open || s.queue.size > 0 || s.status != statusIdle || !s.shelf.due(now, s.proxy.cfg.CatalogueMaxAge) {
 			return nil, nil
 		}
-		s.refreshing = new(collector)
-		s.shelf.begin()
+		s.refreshing = &collector{changes: s.shelf.begin()}
 		s.toServer = appendQuery(s.toServer, joinQueries(catalogueQueries()))
 		s.queue.push(entry{kind: msgQuery, hidden: true, collect: s.refreshing})
 		s.nextBatch()
@@ -104,11 +105,10 @@ func (s *session) refreshCatalogue() (*wait, *intercept.Refusal) {
 	s.refreshing = nil
 	if c.failed == "" {
 		if fresh, err := buildCatalogue(c.tables, now); err == nil {
-			s.shelf.put(fresh)
+			s.shelf.put(fresh, c.changes)
 			return nil, nil
 		}
 	}
-	s.shelf.put(nil)
 	return nil, unread(c.failed)
 }
 

@@ -1,7 +1,7 @@
 package pgproxy
 
 import (
-	"fmt"
+	"slices"
 
 	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/mask"
@@ -23,8 +23,8 @@ type execution struct {
 	current int
 	// plan masks the rows that are on their way; nil if their layout is not known.
 	plan *mask.Plan
-	// distrust says that the session has changed the catalogue in a transaction
-	// that is still open: origins of columns mean nothing.
+	// distrust says that the catalogue is known to be wrong: it has been changed,
+	// and could not be asked for again. Origins of columns mean nothing then.
 	distrust bool
 }
 
@@ -36,7 +36,9 @@ func (x *execution) passes() bool {
 // execution prepares what was judged to be run. It takes the verdict back where
 // the masks can't be applied.
 func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdict) (*execution, intercept.Verdict) {
-	x := &execution{query: r, text: cmd.Text, verdict: v, endsTransaction: r.endsTransaction, distrust: s.catalogueChanged}
+	x := &execution{query: r, text: cmd.Text, verdict: v, endsTransaction: r.endsTransaction}
+	x.distrust = s.catalogueChanged || s.shelf.outdated()
+	s.catalogueChanged = s.catalogueChanged || v.Forward && r.changesCatalogue
 	if !v.Forward || len(v.Masks) == 0 {
 		return x, v
 	}
@@ -68,38 +70,47 @@ func (r *resolved) sensitive(rules *ruleset) bool {
 }
 
 func (t *traced) sensitive(rules *ruleset) bool {
-	if t.lost {
-		return true
-	}
-	for _, read := range t.reads {
-		if rules.sensitive(read.relation) {
-			return true
-		}
-	}
-	return false
+	return t.lost || slices.ContainsFunc(t.touches, rules.sensitive) ||
+		slices.ContainsFunc(t.reads, func(read reading) bool { return rules.sensitive(read.relation) })
 }
 
 // smuggles says why a text could carry masked values to where they can't be
 // traced: into a table, a view or a function, or by code that can't be seen.
 func (r *resolved) smuggles(rules *ruleset, distrust bool) *intercept.Refusal {
 	for _, t := range r.traced {
-		if len(t.opaque) > 0 {
-			return unmaskable("what it does can't be told (" + t.opaque[0] + ")")
-		}
-		writes := t.statement.WritesDerived || t.statement.UnknownFunctions && t.writes()
-		if writes && (distrust || t.lost) {
-			return unmaskable("it stores values whose origin can't be told")
-		}
-		if !t.statement.WritesDerived {
-			continue
-		}
-		for _, read := range t.reads {
-			if column := rules.masked(read); column != "" {
-				return unmaskable(fmt.Sprintf("it would store values of the masked column %s", column))
-			}
+		if why := t.smuggles(rules, distrust); why != "" {
+			return unmaskable(why)
 		}
 	}
 	return nil
+}
+
+func (t *traced) smuggles(rules *ruleset, distrust bool) string {
+	if len(t.opaque) > 0 {
+		return "what it does can't be told (" + t.opaque[0] + ")"
+	}
+	if t.renames && (distrust || t.unmasks(rules)) {
+		return "it would rename or detach what the masks go by"
+	}
+	if (distrust || t.lost) && (t.stores || t.statement.UnknownFunctions && t.writes()) {
+		return "it stores values whose origin can't be told"
+	}
+	for _, read := range t.reads {
+		if column := rules.masked(read.relation, read.columns); column != "" && (t.stores || t.emits) {
+			return "it would pass on values of the masked column " + column
+		}
+		if column := rules.masked(read.relation, read.filtered); column != "" && t.emits {
+			return "it would pass on values of the masked column " + column
+		}
+	}
+	return ""
+}
+
+// unmasks reports whether a statement that renames is about something with masks:
+// a relation, or a schema or extension, whatever is in it.
+func (t *traced) unmasks(rules *ruleset) bool {
+	return slices.ContainsFunc(t.touches, rules.sensitive) ||
+		slices.ContainsFunc(t.effects, func(e policy.Effect) bool { return e.Kind == "schema" || e.Kind == "extension" })
 }
 
 // writes reports whether the statement stores values.

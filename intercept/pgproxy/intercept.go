@@ -231,10 +231,9 @@ func (s *shelf) load(maxAge time.Duration) func(context.Context, *pgconn.PgConn)
 		if !s.due(now, maxAge) {
 			return nil
 		}
-		s.begin()
+		changes := s.begin()
 		results, err := conn.Exec(ctx, joinQueries(catalogueQueries())).ReadAll()
 		if err != nil {
-			s.put(nil)
 			return fmt.Errorf("pgproxy: catalogue: %w", err)
 		}
 		answers := make([]table, len(results))
@@ -248,7 +247,9 @@ func (s *shelf) load(maxAge time.Duration) func(context.Context, *pgconn.PgConn)
 			}
 		}
 		fresh, err := buildCatalogue(answers, now)
-		s.put(fresh)
+		if err == nil {
+			s.put(fresh, changes)
+		}
 		return err
 	}
 }

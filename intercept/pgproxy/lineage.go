@@ -95,17 +95,21 @@ func (x *execution) origin(rows *traced, f field, i, n int) mask.Column {
 		return mask.Column{}
 	}
 	rel := x.query.catalogue.byOID[f.table]
-	switch {
-	case rel == nil:
+	if rel == nil {
 		return mask.Column{}
-	case !x.rules.sensitive(rel):
+	}
+	column := rel.columns[f.number]
+	switch {
+	case f.number < 0 || !x.rules.sensitive(rel):
+		return mask.Column{Traced: true} // a system column is a row's identifier
+	case column == "" || rel.quotes(column):
+		return mask.Column{}
+	case rel.quotes(""):
 		return mask.Column{Traced: true}
-	case f.number < 0:
-		return mask.Column{Traced: true} // system columns: row identifiers
-	case rel.isView(), rel.isStatistics(), rel.columns[f.number] == "":
+	case rel.isView():
 		return mask.Column{}
 	default:
-		return mask.Column{Traced: true, Sources: rel.sources(rel.columns[f.number])}
+		return mask.Column{Traced: true, Sources: rel.sources(column), Derived: rel.computed(column)}
 	}
 }
 

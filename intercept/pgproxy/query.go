@@ -3,6 +3,7 @@ package pgproxy
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
@@ -112,14 +113,7 @@ func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refus
 	return r, nil, r.refusal
 }
 
-func usesNames(q *sqlfacts.Query) bool {
-	for _, s := range q.Statements {
-		if s.Executes != "" || s.Fetches != "" {
-			return true
-		}
-	}
-	return false
-}
+func usesNames(q *sqlfacts.Query) bool { return slices.ContainsFunc(q.Statements, usesName) }
 
 // statementCalled returns the prepared statement of a name, nil if there is none.
 func (s *session) statementCalled(name string) *traced {

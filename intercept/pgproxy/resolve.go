@@ -23,6 +23,8 @@ type resolved struct {
 	renames int
 	// unknown says that a relation is not in the catalogue.
 	unknown bool
+	// changesCatalogue says that names may mean something else afterwards.
+	changesCatalogue bool
 	// endsTransaction says that a statement ends a transaction.
 	endsTransaction bool
 	// refusal is set for what the gateway does not carry.
@@ -37,9 +39,16 @@ type traced struct {
 	rows *traced
 	// reads are the relations read, with the columns, views expanded.
 	reads []reading
+	// touches are all relations that it is about in some way: errors can quote
+	// their rows.
+	touches []*relation
 	// lost says that a relation is not in the catalogue, or that code is run which
 	// the gateway can't see.
 	lost bool
+	// stores says that computed values go where they can't be traced; emits, that
+	// code or channels are given values which they could keep or pass on; renames,
+	// that what the masks go by changes.
+	stores, emits, renames bool
 	// inner is what PREPARE or DECLARE gives a name to.
 	inner *traced
 	// effects is what the policy is told.
@@ -47,10 +56,11 @@ type traced struct {
 	opaque  []string
 }
 
-// reading is a relation and the columns of it that a statement reads; "*" is all.
+// reading is a relation and the columns of it that a statement reads, and those
+// that decide which rows are met; "*" is all.
 type reading struct {
-	relation *relation
-	columns  []string
+	relation          *relation
+	columns, filtered []string
 }
 
 func (r *resolved) factsOrOpaque(reason string) *policy.Facts {
@@ -87,30 +97,46 @@ func (c *catalogue) resolve(q *sqlfacts.Query, session meaning) *resolved {
 	local := meaning{statement: session.statement, cursor: session.cursor}
 	for _, s := range q.Statements {
 		t := c.trace(s, local)
+		t.lost = t.lost || r.changesCatalogue
 		r.traced = append(r.traced, t)
-		r.usesNames = r.usesNames || s.Executes != "" || s.Fetches != ""
+		r.usesNames = r.usesNames || usesName(s)
+		r.changesCatalogue = r.changesCatalogue || s.ChangesCatalog
 		r.unknown = r.unknown || t.lost
-		r.endsTransaction = r.endsTransaction || endsTransaction(s.Transaction)
+		r.endsTransaction = r.endsTransaction || endsTransaction(s)
 		if changesNames(s) {
 			r.renames++
 			local = local.after(s, t)
 		}
 		if r.refusal == nil {
-			r.refusal = uncarriedStatement(s)
+			r.refusal = t.uncarried()
 		}
 	}
 	r.facts = r.policyFacts()
 	return r
 }
 
-func endsTransaction(k sqlfacts.TransactionKind) bool {
-	switch k {
+// endsTransaction reports whether what was deferred may happen now.
+func endsTransaction(s *sqlfacts.Statement) bool {
+	switch s.Transaction {
 	case sqlfacts.TransactionCommit, sqlfacts.TransactionPrepare, sqlfacts.TransactionCommitPrepared:
 		return true
 	default:
-		return false
+		return s.Tag == "SET CONSTRAINTS"
 	}
 }
+
+// executed returns the name of the prepared statement that s runs: itself, or
+// inside of EXPLAIN or CREATE TABLE AS.
+func executed(s *sqlfacts.Statement) string {
+	for ; s != nil; s = s.Inner {
+		if s.Executes != "" || s.Prepares != "" {
+			return s.Executes
+		}
+	}
+	return ""
+}
+
+func usesName(s *sqlfacts.Statement) bool { return executed(s) != "" || s.Fetches != "" }
 
 // changesNames reports whether a statement changes what names mean.
 func changesNames(s *sqlfacts.Statement) bool {
@@ -146,44 +172,67 @@ func (m meaning) after(s *sqlfacts.Statement, t *traced) meaning {
 
 // trace looks up the names of one statement.
 func (c *catalogue) trace(s *sqlfacts.Statement, m meaning) *traced {
-	t := &traced{statement: s, opaque: s.Opaque, lost: s.UnknownFunctions}
+	t := &traced{
+		statement: s, opaque: s.Opaque, lost: s.UnknownFunctions,
+		stores: s.WritesDerived, renames: s.Renames,
+	}
 	t.rows = t
 	for i := range s.Effects {
 		t.addEffect(c, &s.Effects[i])
 	}
+	t.addCode(c)
 	if s.Inner != nil && (s.Prepares != "" || s.Declares != "") {
 		t.inner = c.trace(s.Inner, m)
 	}
-	if s.Executes != "" {
-		t.follow(m.statement(s.Executes), "EXECUTE of a statement that the gateway has not seen")
+	if name := executed(s); name != "" {
+		t.follow(c, m.statement(name), m, "EXECUTE of a statement that the gateway has not seen")
 	}
 	if s.Fetches != "" {
-		t.follow(m.cursor(s.Fetches), "FETCH from a cursor that the gateway has not seen")
+		t.follow(nil, m.cursor(s.Fetches), m, "FETCH from a cursor that the gateway has not seen")
 	}
 	return t
 }
 
-// follow makes t have the effects and rows of what it names.
-func (t *traced) follow(named *traced, unknown string) {
-	t.rows = nil
+// follow makes t have the effects and rows of what it names. The server looks the
+// names of a prepared statement up again when the catalogue has changed, and so
+// does c; a cursor keeps what it was opened on.
+func (t *traced) follow(c *catalogue, named *traced, m meaning, unknown string) {
+	if t.statement.Inner == nil {
+		t.rows = nil
+	}
 	if named == nil {
 		t.opaque = append(slices.Clone(t.opaque), unknown)
 		t.lost = true
 		return
 	}
-	t.rows = named.rows
+	if c != nil {
+		named = c.trace(named.statement, m)
+	}
+	if t.statement.Inner == nil {
+		t.rows = named.rows
+	}
 	t.effects = append(slices.Clone(t.effects), named.effects...)
 	t.opaque = append(slices.Clone(t.opaque), named.opaque...)
 	t.reads = append(slices.Clone(t.reads), named.reads...)
+	t.touches = append(slices.Clone(t.touches), named.touches...)
 	t.lost = t.lost || named.lost
+	t.stores, t.emits, t.renames = t.stores || named.stores, t.emits || named.emits, t.renames || named.renames
 }
 
 // isRelation says which kinds of effects are about relations.
-func isRelation(kind string) bool { return kind == "table" || kind == "lock" }
+func isRelation(kind string) bool {
+	switch kind {
+	case "table", "lock", "view", "materialized view", "foreign table", "maintenance":
+		return true
+	default:
+		return false
+	}
+}
 
 func (t *traced) addEffect(c *catalogue, e *sqlfacts.Effect) {
-	if !isRelation(e.Kind) {
+	if !isRelation(e.Kind) || e.Name == "*" {
 		t.effects = append(t.effects, policy.Effect{Verb: e.Verb, Kind: e.Kind, Name: joinName(e.Schema, e.Name)})
+		t.addOutside(e)
 		return
 	}
 	rel := c.lookup(e.Schema, e.Name)
@@ -191,26 +240,91 @@ func (t *traced) addEffect(c *catalogue, e *sqlfacts.Effect) {
 	effect.Columns = columnNames(rel, e.Columns)
 	effect.Filtered = columnNames(rel, e.Filtered)
 	t.effects = append(t.effects, effect)
-	if e.Verb == policy.VerbRead {
-		t.addReading(rel, effect.Columns)
+	if rel != nil {
+		t.touches = append(t.touches, rel)
+	}
+	switch e.Verb {
+	case policy.VerbRead:
+		t.addReading(rel, effect.Columns, effect.Filtered)
+	case policy.VerbCreate, policy.VerbUpdate, policy.VerbDelete:
+		t.addWriting(rel, e)
 	}
 }
 
 // addReading notes what is read, and what a view reads in turn: a policy about a
 // table must not be got round by a view.
-func (t *traced) addReading(rel *relation, columns []string) {
+func (t *traced) addReading(rel *relation, columns, filtered []string) {
 	if rel == nil {
 		t.lost = true
 		return
 	}
-	t.reads = append(t.reads, reading{rel, columns})
+	t.reads = append(t.reads, reading{rel, columns, filtered})
 	t.lost = t.lost || rel.blind
 	for _, source := range rel.reads {
-		t.reads = append(t.reads, reading{source, []string{"*"}})
-		t.effects = append(t.effects, policy.Effect{
-			Verb: policy.VerbRead, Kind: "table", Name: joinName(source.schema, source.name), Columns: []string{"*"},
-		})
+		t.reads = append(t.reads, reading{source, []string{"*"}, nil})
+		t.effects = append(t.effects, behind(policy.VerbRead, source))
 	}
+}
+
+// addWriting notes what a write to a view writes in turn. What rules make of a
+// write can't be told.
+func (t *traced) addWriting(rel *relation, e *sqlfacts.Effect) {
+	if rel == nil {
+		return
+	}
+	rewritten := rel.rewritten
+	for _, source := range rel.reads {
+		rewritten = rewritten || source.rewritten
+		if e.Kind == "table" {
+			t.effects = append(t.effects, behind(e.Verb, source))
+			t.touches = append(t.touches, source)
+		}
+	}
+	if rewritten {
+		t.opaque = append(slices.Clone(t.opaque), "rules rewrite what is written")
+	}
+	if rel.schema == "pg_catalog" && e.Kind == "table" {
+		t.opaque = append(slices.Clone(t.opaque), "writes to the system catalogue")
+	}
+}
+
+// behind is an effect on a relation behind a view.
+func behind(verb string, source *relation) policy.Effect {
+	return policy.Effect{Verb: verb, Kind: "table", Name: joinName(source.schema, source.name), Columns: []string{"*"}}
+}
+
+// addOutside notes values that come from outside of all relations, and those that
+// go there.
+func (t *traced) addOutside(e *sqlfacts.Effect) {
+	switch e.Kind {
+	case "file", "large object", "replication":
+		t.lost = true
+		t.emits = t.emits || e.Verb != policy.VerbRead
+	case "channel", "session", "server":
+		t.emits = t.emits || e.Verb != policy.VerbRead
+	}
+}
+
+// addCode notes the functions and operators that users made: those that may be
+// chosen in place of built-in ones, and those that may store what they are given.
+func (t *traced) addCode(c *catalogue) {
+	for _, name := range t.statement.Functions {
+		f := c.functions[name]
+		t.emits = t.emits || f.volatile || name == "setval" || strings.Contains(name, "_advisory_")
+		if f.shadows {
+			t.addUnseen(name)
+		}
+	}
+	for _, name := range t.statement.Operators {
+		if c.operators[name] {
+			t.addUnseen(name)
+		}
+	}
+}
+
+func (t *traced) addUnseen(name string) {
+	t.lost = true
+	t.effects = append(t.effects, policy.Effect{Verb: policy.VerbExecute, Kind: "function", Name: name})
 }
 
 // nameOf returns the qualified name. What is not in the catalogue would be made,

@@ -2,6 +2,7 @@ package pgproxy
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
@@ -62,12 +63,12 @@ func (r *rulesets) compile(masks []policy.Mask) (*ruleset, error) {
 }
 
 // sensitive reports whether the relation has a masked column, itself or through
-// the tables that share rows with it or that it is a view of.
+// the tables that share rows with it or that it is a view of, or could show one.
 func (r *ruleset) sensitive(rel *relation) bool {
 	if known, ok := r.known.Load(rel); ok {
 		return known.(bool)
 	}
-	sensitive := rel.isStatistics() || r.own(rel)
+	sensitive := rel.blind || rel.quotes("") || r.own(rel)
 	for _, other := range rel.family {
 		sensitive = sensitive || r.own(other)
 	}
@@ -92,20 +93,20 @@ func (r *ruleset) matches(rel *relation, column string) bool {
 	return r.rules.Match(mask.Source{Schema: rel.schema, Table: rel.name, Column: column}) != ""
 }
 
-// masked returns the first masked column that is read, "" if there is none.
-func (r *ruleset) masked(read reading) string {
-	if !r.sensitive(read.relation) {
+// masked returns the first of the columns that is masked, "" if there is none.
+func (r *ruleset) masked(rel *relation, columns []string) string {
+	if len(columns) == 0 || !r.sensitive(rel) {
 		return ""
 	}
-	name := joinName(read.relation.schema, read.relation.name)
-	if read.relation.isView() {
+	name := joinName(rel.schema, rel.name)
+	if rel.isView() && !rel.quotes("") {
 		return name
 	}
-	for _, column := range read.columns {
-		if column == "*" {
+	for _, column := range columns {
+		if column == "*" || rel.quotes(column) {
 			return name
 		}
-		for _, source := range read.relation.sources(column) {
+		for _, source := range rel.sources(column) {
 			if r.rules.Match(source) != "" {
 				return name + "." + column
 			}
@@ -114,26 +115,44 @@ func (r *ruleset) masked(read reading) string {
 	return ""
 }
 
-// sources are the columns whose values a column of a table can hold: its own, and
-// those of the same name in tables that share rows with it.
+// sources are the columns whose values a column of a table can hold or be
+// computed from: its own, and those of the same name in tables that share rows
+// with it.
 func (rel *relation) sources(column string) []mask.Source {
-	out := []mask.Source{{Schema: rel.schema, Table: rel.name, Column: column}}
+	out := rel.ownSources(nil, column)
 	for _, other := range rel.family {
 		if other != rel {
-			out = append(out, mask.Source{Schema: other.schema, Table: other.name, Column: column})
+			out = other.ownSources(out, column)
 		}
 	}
 	return out
 }
 
-// isStatistics reports whether the relation holds samples of other tables' values.
-func (rel *relation) isStatistics() bool {
+func (rel *relation) ownSources(out []mask.Source, column string) []mask.Source {
+	out = append(out, mask.Source{Schema: rel.schema, Table: rel.name, Column: column})
+	for _, source := range rel.generated[column] {
+		out = append(out, mask.Source{Schema: rel.schema, Table: rel.name, Column: source})
+	}
+	return out
+}
+
+// computed reports whether the column is generated from others.
+func (rel *relation) computed(column string) bool {
+	return len(rel.generated[column]) > 0 ||
+		slices.ContainsFunc(rel.family, func(other *relation) bool { return len(other.generated[column]) > 0 })
+}
+
+// quotes reports whether a column of a system table holds values of other tables
+// or texts of statements, which quote them; "" asks for any column.
+func (rel *relation) quotes(column string) bool {
 	if rel.schema != "pg_catalog" {
 		return false
 	}
 	switch rel.name {
 	case "pg_stats", "pg_statistic", "pg_statistic_ext_data", "pg_stats_ext", "pg_stats_ext_exprs", "pg_largeobject":
 		return true
+	case "pg_stat_activity":
+		return column == "" || column == "query"
 	default:
 		return false
 	}

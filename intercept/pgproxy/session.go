@@ -44,8 +44,8 @@ type session struct {
 	open bool
 	// refreshing collects the catalogue while it is being asked for.
 	refreshing *collector
-	// catalogueChanged says that a statement of a transaction that is still open
-	// changed the catalogue.
+	// catalogueChanged says that a statement that has been sent, of a transaction
+	// that is still open, changes the catalogue.
 	catalogueChanged bool
 
 	// namesPending counts statements in the queue that change names in SQL.

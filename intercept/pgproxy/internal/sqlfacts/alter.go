@@ -17,6 +17,7 @@ func (a *analysis) alterObject(n *pg.Node) bool {
 		s := v.AlterObjectSchemaStmt
 		a.alter(s.GetObjectType(), s.GetRelation(), s.GetObject())
 		a.effect(policy.VerbDefine, "schema", "", s.GetNewschema())
+		a.st.Renames = true
 		if isTempSchema(s.GetNewschema()) {
 			a.st.CreatesTemp = true
 		}
@@ -55,6 +56,7 @@ func (a *analysis) alter(t pg.ObjectType, rv *pg.RangeVar, object *pg.Node) {
 
 func (a *analysis) rename(s *pg.RenameStmt) {
 	t := s.GetRenameType()
+	a.st.Renames = true
 	if t == pg.ObjectType_OBJECT_COLUMN || t == pg.ObjectType_OBJECT_ATTRIBUTE {
 		t = s.GetRelationType()
 	}

@@ -151,11 +151,15 @@ func (a *analysis) inherit(in *Statement) {
 			s.Functions = append(s.Functions, f)
 		}
 	}
+	for _, op := range in.Operators {
+		s.Operators = appendNear(s.Operators, op)
+	}
 	s.SetOperation = s.SetOperation || in.SetOperation
 	s.UnknownFunctions = s.UnknownFunctions || in.UnknownFunctions
 	s.FunctionInFrom = s.FunctionInFrom || in.FunctionInFrom
 	s.ChangesCatalog = s.ChangesCatalog || in.ChangesCatalog
 	s.CreatesTemp = s.CreatesTemp || in.CreatesTemp
+	s.Renames = s.Renames || in.Renames
 	s.Settings = append(s.Settings, in.Settings...)
 	a.wroteDerived = a.wroteDerived || in.WritesDerived
 }

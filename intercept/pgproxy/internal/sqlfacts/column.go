@@ -145,16 +145,17 @@ func (e expr) unqualified(name string) {
 }
 
 // candidates returns the sources that may have the column, and whether it is
-// known that one of them does.
+// known which of them does.
 func (e expr) candidates(name string) (found []*source, settled bool) {
 	for sc := e.sc; sc != nil; sc = sc.outer {
+		inner := len(found) // those of inner scopes come first if they have it
 		for _, src := range sc.sources {
 			if !e.a.spend(1 + len(src.columns)/32) {
 				return nil, true
 			}
 			switch {
 			case src.known && src.hasColumn(name):
-				return []*source{src}, true
+				return append(found[:inner:inner], src), inner == 0
 			case !src.known && (src.members == nil || len(src.renamed) > 0):
 				found = append(found, src)
 			}

@@ -89,9 +89,12 @@ func (e expr) message(m protoreflect.Message) {
 	}
 }
 
-// operator notes operators that are not pg_catalog's.
+// operator notes operators, and as calls those that are not pg_catalog's.
 func (e expr) operator(name []*pg.Node) {
 	if len(name) < 2 {
+		for _, op := range stringsOf(name) {
+			e.a.st.Operators = appendNear(e.a.st.Operators, op)
+		}
 		return
 	}
 	if schema, op := qualifiedName(name); schema != "pg_catalog" {

@@ -58,6 +58,9 @@ type Statement struct {
 	// Functions are the functions called, in the order met, each once, qualified
 	// as written except that pg_catalog is left out.
 	Functions []string
+	// Operators are the operators used under a name without schema, each once, and
+	// those of IN, LIKE and the like.
+	Operators []string
 	// Opaque says why Effects may be incomplete, in stable words.
 	Opaque []string
 
@@ -101,6 +104,9 @@ type Statement struct {
 
 	// ChangesCatalog says that a catalogue held elsewhere may be out of date.
 	ChangesCatalog bool
+	// Renames says that names of relations or columns change, or that a table ceases
+	// to share rows with another: whoever goes by names must look again.
+	Renames bool
 	// CreatesTemp says that a temporary relation comes to be, which can shadow one
 	// of the same name. A name qualified by pg_temp counts.
 	CreatesTemp bool
@@ -211,6 +217,16 @@ type Setting struct {
 
 func appendOnce[T comparable](list []T, v T) []T {
 	if slices.Contains(list, v) {
+		return list
+	}
+	return append(list, v)
+}
+
+// appendNear is appendOnce that looks at the last entries only: a list of a great
+// many has some twice rather than be slow.
+func appendNear[T comparable](list []T, v T) []T {
+	const near = 64
+	if slices.Contains(list[max(0, len(list)-near):], v) {
 		return list
 	}
 	return append(list, v)

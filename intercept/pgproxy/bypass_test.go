@@ -1,0 +1,335 @@
+package pgproxy_test
+
+import (
+	"context"
+	_ "embed"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/headgate/gateway/intercept/pgproxy"
+	"github.com/headgate/gateway/policy"
+	"github.com/headgate/gateway/policy/secret"
+)
+
+//go:embed testdata/bypass/schema.sql
+var bypassSchema string
+
+// maskedColumns are what the agents of these tests must not see.
+func maskedColumns() policy.Evaluator {
+	return masking("public.people.email:email", "public.people.card:partial", "public.people.ssn:null",
+		"public.people.salary:fake", "public.people.balance:redact", "public.people.born:redact",
+		"public.people.profile:redact", "public.people.token:hash", "public.people.photo:redact",
+		"public.events.email:redact", "public.logins.email:redact", "public.People Data.E-Mail:redact")
+}
+
+// An attempt is a way to get at masked values, and beside it something harmless
+// of the same kind that must work.
+type attempt struct {
+	name string
+	// steps are run one after another on one connection; they may fail.
+	steps []string
+	// twin must give want: cells joined by commas, rows by semicolons. Without a
+	// twin there is none of the kind.
+	twin, want string
+}
+
+// tryAll makes each attempt in each mode against one server. Attempts that could
+// leave something behind get a server of their own.
+func tryAll(t *testing.T, attempts []attempt) {
+	t.Helper()
+	shared := newBypassRig(t, maskedColumns())
+	for _, a := range attempts {
+		t.Run(a.name, func(t *testing.T) {
+			for _, m := range modes() {
+				r := shared
+				if a.changes() {
+					r = newBypassRig(t, maskedColumns())
+				}
+				t.Run(m.name, func(t *testing.T) { a.try(t, r, m) })
+			}
+		})
+	}
+}
+
+// changes reports whether a step could do more than read.
+func (a attempt) changes() bool {
+	return slices.ContainsFunc(a.steps, func(sql string) bool {
+		word, _, _ := strings.Cut(sql, " ")
+		return word != "SELECT" && word != "TABLE" && word != "WITH"
+	})
+}
+
+func (a attempt) try(t *testing.T, r *rig, m mode) {
+	conn, wire := r.connectWatched(t)
+	for _, step := range a.steps {
+		rows, err := m.run(context.Background(), conn, step)
+		t.Logf("%s: %q %v", step, rows, err)
+		if found := wire.leaks(); len(found) > 0 {
+			t.Errorf("%q leaked by %q", found, step)
+			break
+		}
+	}
+	_ = conn.Close(context.Background())
+	if found := wire.leaks(); len(found) > 0 {
+		t.Errorf("%q leaked in the end", found)
+	}
+	if a.twin != "" {
+		a.tryTwin(t, r, m)
+	}
+}
+
+func (a attempt) tryTwin(t *testing.T, r *rig, m mode) {
+	conn, wire := r.connectWatched(t)
+	rows, err := m.run(context.Background(), conn, a.twin)
+	if err != nil {
+		t.Errorf("%s: %v", a.twin, err)
+		return
+	}
+	if m.text && joined(rows) != a.want {
+		t.Errorf("%s: got %q, want %q", a.twin, joined(rows), a.want)
+	}
+	if !m.text && len(rows) != strings.Count(a.want, ";")+1 {
+		t.Errorf("%s: got %d rows, want %q", a.twin, len(rows), a.want)
+	}
+	_ = conn.Close(context.Background())
+	if found := wire.leaks(); len(found) > 0 {
+		t.Errorf("%q leaked by %q", found, a.twin)
+	}
+}
+
+func joined(rows [][]string) string {
+	lines := make([]string, len(rows))
+	for i, row := range rows {
+		lines[i] = strings.Join(row, ",")
+	}
+	return strings.Join(lines, ";")
+}
+
+func newBypassRig(t testing.TB, p policy.Evaluator) *rig {
+	t.Helper()
+	r := newRig(t, rigConfig{policy: p, proxy: pgproxy.Config{MaskKey: secret.New("key-for-the-bypass-tests-0123456789")}, setup: bypassSchema})
+	return r
+}
+
+// A mode is a way to run a statement.
+type mode struct {
+	name string
+	// text says that run returns the cells in text format.
+	text bool
+	run  func(ctx context.Context, conn *pgx.Conn, sql string) ([][]string, error)
+}
+
+func modes() []mode {
+	return []mode{
+		{"simple", true, runSimple},
+		{"extended text", true, runFormat(0)},
+		{"extended binary", false, runFormat(1)},
+		{"prepared twice", false, runPrepared},
+		{"cache_statement twice", false, runPgx(pgx.QueryExecModeCacheStatement, 2)},
+		{"describe_exec", false, runPgx(pgx.QueryExecModeDescribeExec, 1)},
+		{"exec", false, runPgx(pgx.QueryExecModeExec, 1)},
+	}
+}
+
+func runSimple(ctx context.Context, conn *pgx.Conn, sql string) ([][]string, error) {
+	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
+	if err != nil || len(results) == 0 {
+		return nil, err
+	}
+	return cells(results[len(results)-1].Rows), nil
+}
+
+func runFormat(format int16) func(context.Context, *pgx.Conn, string) ([][]string, error) {
+	return func(ctx context.Context, conn *pgx.Conn, sql string) ([][]string, error) {
+		result := conn.PgConn().ExecParams(ctx, sql, nil, nil, nil, []int16{format}).Read()
+		return cells(result.Rows), result.Err
+	}
+}
+
+func runPrepared(ctx context.Context, conn *pgx.Conn, sql string) ([][]string, error) {
+	if _, err := conn.PgConn().Prepare(ctx, "again", sql, nil); err != nil {
+		return nil, err
+	}
+	var result *pgconn.Result
+	for range 2 {
+		result = conn.PgConn().ExecPrepared(ctx, "again", nil, nil, []int16{1}).Read()
+	}
+	_, err := conn.PgConn().Exec(ctx, "DEALLOCATE again").ReadAll()
+	if result.Err != nil {
+		err = result.Err
+	}
+	return cells(result.Rows), err
+}
+
+func runPgx(m pgx.QueryExecMode, times int) func(context.Context, *pgx.Conn, string) ([][]string, error) {
+	return func(ctx context.Context, conn *pgx.Conn, sql string) (out [][]string, err error) {
+		for range times {
+			out = nil
+			rows, qerr := conn.Query(ctx, sql, m)
+			if qerr != nil {
+				return nil, qerr
+			}
+			for rows.Next() {
+				out = append(out, make([]string, len(rows.RawValues())))
+			}
+			err = rows.Err()
+		}
+		return out, err
+	}
+}
+
+func cells(rows [][][]byte) [][]string {
+	var out [][]string
+	for _, row := range rows {
+		texts := make([]string, len(row))
+		for i, v := range row {
+			texts[i] = string(v)
+		}
+		out = append(out, texts)
+	}
+	return out
+}
+
+// wire holds every byte that a client has received.
+type wire struct {
+	net.Conn
+	mu  sync.Mutex
+	got []byte
+}
+
+func (w *wire) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.got = append(w.got, b[:n]...)
+	return n, err
+}
+
+func (r *rig) connectWatched(t testing.TB) (*pgx.Conn, *wire) {
+	t.Helper()
+	config, err := pgx.ParseConfig(r.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := new(wire)
+	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var err error
+		w.Conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+		return w, err
+	}
+	conn, err := pgx.ConnectConfig(context.Background(), config)
+	if err != nil {
+		t.Fatalf("connect: %v\nlog:\n%s", err, r.logs)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn, w
+}
+
+// leaks returns the canaries among the bytes received, in any usual disguise, and
+// among the columns read downwards.
+func (w *wire) leaks() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var found []string
+	haystacks := append(columnsDown(w.got), string(w.got))
+	for name, needles := range canaries() {
+		for _, needle := range needles {
+			if slices.ContainsFunc(haystacks, func(h string) bool { return strings.Contains(h, needle) }) {
+				found = append(found, name)
+				break
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// canaries are the masked values, each with its disguises.
+func canaries() map[string][]string {
+	out := map[string][]string{
+		"salary": {"7311234567", "7322345678", string(binary.BigEndian.AppendUint64(nil, 7311234567))},
+		// The groups of four digits that a binary numeric has.
+		"balance": {"884177.3391", string([]byte{0, 88, 0x10, 0x51, 0x0d, 0x3f})},
+		"born":    {"1971-03-14", string(binary.BigEndian.AppendUint32(nil, uint32(0xffffffff-10520+1)))},
+		"token":   {"5eca0ca1-1111", "\x5e\xca\x0c\xa1\x11\x11\x4b\xad"},
+	}
+	for _, text := range []string{"canary-ada", "canary-bob", "canary-cyd", "canary-event", "canary-mixed", "canary-json",
+		"canary-photo", "411122223333", "987-65-4321"} {
+		out[text] = disguises(text)
+	}
+	return out
+}
+
+func disguises(text string) []string {
+	reversed := []byte(text)
+	slices.Reverse(reversed)
+	out := []string{text, strings.ToUpper(text), string(reversed), hex.EncodeToString([]byte(text)),
+		strings.ToUpper(hex.EncodeToString([]byte(text)))}
+	for offset := range 3 {
+		// What base64 makes of the text wherever it begins: whole groups only.
+		inner := text[offset : offset+(len(text)-offset)/3*3]
+		out = append(out, base64.StdEncoding.EncodeToString([]byte(inner)))
+	}
+	return out
+}
+
+// columnsDown returns the columns of all rows, each cell behind the one above it,
+// with small numbers as the characters that they are the codes of.
+func columnsDown(stream []byte) []string {
+	var columns []string
+	for len(stream) >= 5 {
+		size := int(binary.BigEndian.Uint32(stream[1:])) + 1
+		if size > len(stream) || size < 5 {
+			break
+		}
+		if stream[0] == 'D' {
+			for i, cell := range rowCells(stream[5:size]) {
+				if i == len(columns) {
+					columns = append(columns, "")
+				}
+				columns[i] += character(cell)
+			}
+		}
+		stream = stream[size:]
+	}
+	return columns
+}
+
+func rowCells(body []byte) []string {
+	cells := make([]string, binary.BigEndian.Uint16(body))
+	body = body[2:]
+	for i := range cells {
+		size := int(int32(binary.BigEndian.Uint32(body)))
+		body = body[4:]
+		if size > 0 {
+			cells[i], body = string(body[:size]), body[size:]
+		}
+	}
+	return cells
+}
+
+func character(cell string) string {
+	var code int
+	switch {
+	case len(cell) == 4 && cell[:3] == "\x00\x00\x00":
+		code = int(cell[3])
+	default:
+		if _, err := fmt.Sscanf(cell, "%d", &code); err != nil || fmt.Sprint(code) != cell {
+			return cell
+		}
+	}
+	if code < ' ' || code > '~' {
+		return cell
+	}
+	return string(rune(code))
+}
