@@ -15,6 +15,7 @@ import (
 
 	"github.com/headgate/gateway"
 	"github.com/headgate/gateway/approve"
+	"github.com/headgate/gateway/examples/internal/bearer"
 	"github.com/headgate/gateway/examples/standalone/config"
 	"github.com/headgate/gateway/policy/opa"
 	"github.com/headgate/gateway/record"
@@ -131,7 +132,7 @@ func (s *server) openApprovals(ctx context.Context, cfg *config.Config, parts *c
 		return nil, fmt.Errorf("approvals: %w", err)
 	}
 	s.approvals = &http.Server{
-		Handler: engine.Handler(bearer(parts.Approvers)), TLSConfig: parts.ApprovTLS, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+		Handler: engine.Handler(bearer.Auth(parts.Approvers)), TLSConfig: parts.ApprovTLS, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
 	}

@@ -17,18 +17,22 @@ CREATE TABLE pg_catalog.pg_class (oid oid PRIMARY KEY, relname name NOT NULL, re
 	relhasrules bool NOT NULL DEFAULT 0);
 CREATE TABLE pg_catalog.pg_attribute (attrelid oid NOT NULL, attname name NOT NULL, atttypid oid NOT NULL,
 	attlen int2 NOT NULL, attnum int2 NOT NULL, atttypmod int4 NOT NULL DEFAULT -1, attnotnull bool NOT NULL DEFAULT 0,
-	attisdropped bool NOT NULL DEFAULT 0, PRIMARY KEY (attrelid, attnum));
+	attisdropped bool NOT NULL DEFAULT 0, attgenerated text NOT NULL DEFAULT '', PRIMARY KEY (attrelid, attnum));
 CREATE TABLE pg_catalog.pg_type (oid oid PRIMARY KEY, typname name NOT NULL, typnamespace oid NOT NULL DEFAULT 11,
 	typlen int2 NOT NULL, typtype text NOT NULL DEFAULT 'b', typrelid oid NOT NULL DEFAULT 0);
 CREATE TABLE pg_catalog.pg_inherits (inhrelid oid NOT NULL, inhparent oid NOT NULL, inhseqno int4 NOT NULL);
-CREATE TABLE pg_catalog.pg_rewrite (oid oid PRIMARY KEY, rulename name NOT NULL, ev_class oid NOT NULL, ev_type text NOT NULL);
+CREATE TABLE pg_catalog.pg_rewrite (oid oid PRIMARY KEY, rulename name NOT NULL, ev_class oid NOT NULL, ev_type text NOT NULL, ev_action text NOT NULL);
+CREATE TABLE pg_catalog.pg_proc (oid oid PRIMARY KEY, proname name NOT NULL, pronamespace oid NOT NULL, provolatile text NOT NULL,
+	prosrc text NOT NULL DEFAULT '');
+CREATE TABLE pg_catalog.pg_operator (oid oid PRIMARY KEY, oprname name NOT NULL, oprnamespace oid NOT NULL, oprcode oid NOT NULL);
+CREATE TABLE pg_catalog.pg_attrdef (oid oid PRIMARY KEY, adrelid oid NOT NULL, adnum int2 NOT NULL, adbin text NOT NULL);
 CREATE TABLE pg_catalog.pg_depend (classid oid NOT NULL, objid oid NOT NULL, objsubid int4 NOT NULL,
 	refclassid oid NOT NULL, refobjid oid NOT NULL, refobjsubid int4 NOT NULL, deptype text NOT NULL);
 CREATE TABLE pg_catalog.pg_database (oid oid PRIMARY KEY, datname name NOT NULL);
 INSERT INTO pg_catalog.pg_namespace (oid, nspname) VALUES (11, 'pg_catalog'), (2200, 'public');
 INSERT INTO pg_catalog.pg_class (oid, relname, relnamespace) VALUES (2615, 'pg_namespace', 11), (1259, 'pg_class', 11),
 	(1249, 'pg_attribute', 11), (1247, 'pg_type', 11), (2611, 'pg_inherits', 11), (2618, 'pg_rewrite', 11),
-	(2608, 'pg_depend', 11), (1262, 'pg_database', 11);
+	(2608, 'pg_depend', 11), (1262, 'pg_database', 11), (1255, 'pg_proc', 11), (2617, 'pg_operator', 11), (2604, 'pg_attrdef', 11);
 INSERT INTO pg_catalog.pg_type (oid, typname, typlen) VALUES (16, 'bool', 1), (17, 'bytea', -1), (19, 'name', 64), (20, 'int8', 8),
 	(21, 'int2', 2), (23, 'int4', 4), (25, 'text', -1), (26, 'oid', 4), (114, 'json', -1), (700, 'float4', 4), (701, 'float8', 8),
 	(1042, 'bpchar', -1), (1043, 'varchar', -1), (1082, 'date', 4), (1114, 'timestamp', 8), (1184, 'timestamptz', 8),

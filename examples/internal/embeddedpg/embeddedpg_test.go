@@ -154,7 +154,7 @@ func TestCatalogueFollowsTheSchema(t *testing.T) {
 	}
 }
 
-// The gateway asks these when it connects.
+// A gateway asks such things when it connects.
 func TestGatewayCatalogueQueries(t *testing.T) {
 	conn, ctx := connect(t, start(t)), deadline(t)
 	results, err := conn.PgConn().Exec(ctx, `SELECT c.oid, n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c
@@ -168,7 +168,7 @@ func TestGatewayCatalogueQueries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(results) != 6 || len(results[0].Rows) != 10 || len(results[1].Rows) < 40 || len(results[2].Rows)+len(results[3].Rows) != 0 {
+	if len(results) != 6 || len(results[0].Rows) < 10 || len(results[1].Rows) < 40 || len(results[2].Rows)+len(results[3].Rows) != 0 {
 		t.Errorf("%d results: %d relations, %d columns", len(results), len(results[0].Rows), len(results[1].Rows))
 	}
 	if got := string(results[4].Rows[0][0]) + "|" + string(results[5].Rows[0][0]); got != `app|"$user", public` {

@@ -2,6 +2,7 @@ package embeddedpg
 
 import (
 	"database/sql/driver"
+	"regexp"
 	"time"
 
 	"modernc.org/sqlite"
@@ -40,7 +41,23 @@ func (s *session) functions() map[string]function {
 		"clock_timestamp":   now,
 		"current_setting":   {1, s.currentSetting},
 		"set_config":        {3, s.setConfig},
+		"regexp":            {2, match},
 	}
+}
+
+// match is what the operator ~ calls. Patterns are Go's, which agree with
+// PostgreSQL's in everyday ones and run in linear time.
+func match(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	pattern, ok := args[0].(string)
+	text, isText := args[1].(string)
+	if !ok || !isText {
+		return nil, nil //nolint:nilnil // NULL
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, &problem{"2201B", "invalid regular expression: " + err.Error()}
+	}
+	return re.MatchString(text), nil
 }
 
 func (s *session) currentSetting(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {

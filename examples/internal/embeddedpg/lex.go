@@ -263,7 +263,7 @@ func (l *lexer) digits() {
 
 // symbols are the operators of more than one character, the longest first.
 func symbols() []string {
-	return []string{"->>", "::", "->", "||", "<=", ">=", "<>", "!="}
+	return []string{"->>", "!~*", "::", "!~", "~*", "->", "||", "<=", ">=", "<>", "!="}
 }
 
 func (l *lexer) symbol() error {

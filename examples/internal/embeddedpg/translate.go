@@ -101,6 +101,8 @@ func (t *translator) word(tok token) error {
 		return syntaxError(`syntax error at or near "` + tok.text + `"`)
 	case tok.is("serial"), tok.is("bigserial"):
 		t.emit("integer", wordToken)
+	case tok.is("select") && t.peek(0).is("from"):
+		t.emit("select 1", wordToken) // a row without columns
 	default:
 		t.emit(tok.text, wordToken)
 	}
@@ -160,7 +162,14 @@ func (t *translator) symbol(tok token) error {
 		t.casts = t.casts[:len(t.casts)-1]
 	case "::":
 		return t.postfixCast()
-	case "~", "&", "|":
+	case "~":
+		t.emit("REGEXP", wordToken)
+		return nil
+	case "!~":
+		t.emit("NOT", wordToken)
+		t.emit("REGEXP", wordToken)
+		return nil
+	case "~*", "!~*", "&", "|":
 		return unsupported("the operator " + tok.text)
 	}
 	t.emit(tok.text, symbolToken)

@@ -17,6 +17,7 @@ func TestTranslate(t *testing.T) {
 		{"SELECT 1 WHERE (a + b)::int8 = 2", "select 1 where CAST ( ( a + b ) AS INTEGER ) = 2"},
 		{"SELECT CAST(x AS date)", "select cast ( x AS TEXT )"},
 		{"SELECT date '2026-01-31'", "select '2026-01-31'"},
+		{"SELECT 1 WHERE EXISTS (SELECT FROM t WHERE a ~ '^x' AND b !~ 'y')", "select 1 where exists ( select 1 from t where a REGEXP '^x' and b NOT REGEXP 'y' )"},
 		{"SELECT pg_catalog.version(), current_user", "select version ( ) , current_user ( )"},
 	} {
 		statements, err := parse(test.pg)

@@ -86,7 +86,7 @@ func readIdentity(s *section) Identity {
 	}
 	s.close()
 	if len(id.Static)+len(id.OIDC) == 0 {
-		s.failf("needs at least one entry in static or oidc")
+		s.fail("needs at least one entry in static or oidc")
 	}
 	return id
 }
@@ -100,7 +100,7 @@ func readIssuer(s *section) Issuer {
 		i.GroupsClaim = strings.Split(claim, ".")
 	}
 	if len(i.Audiences) == 0 {
-		s.failf("audiences is required")
+		s.fail("audiences is required")
 	}
 	s.close()
 	return i
@@ -113,7 +113,7 @@ func readPolicy(root *section) Policy {
 		AllowHosts: s.texts("allow_hosts"), Timeout: s.duration("timeout", 250*time.Millisecond),
 	}
 	if (p.Dir == "") == (p.Bundle == "") {
-		s.failf("needs exactly one of dir and bundle")
+		s.fail("needs exactly one of dir and bundle")
 	}
 	s.close()
 	return p
@@ -138,10 +138,10 @@ func readApprovals(s *section) *Approvals {
 	if ok {
 		a.Approvers = readIdentity(approvers)
 	} else {
-		s.failf("approvers is required")
+		s.fail("approvers is required")
 	}
 	if len(a.Approvers.OIDC) > 0 && len(a.Groups) == 0 {
-		s.failf("groups is required with approvers.oidc: otherwise everybody with a token of the issuer could approve")
+		s.fail("groups is required with approvers.oidc: otherwise everybody with a token of the issuer could approve")
 	}
 	if a.BaseURL == "" {
 		a.BaseURL = "http://" + a.Listen

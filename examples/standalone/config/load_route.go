@@ -40,7 +40,7 @@ func readCredential(route *section) Credential {
 	s, ok := route.section("credential")
 	defer s.close()
 	if !ok {
-		route.failf("credential is required")
+		route.fail("credential is required")
 		return Credential{place: s.place}
 	}
 	c := Credential{place: s.place, Source: s.choice("source", "static", "env", "file"), Username: s.text("username")}
@@ -65,7 +65,7 @@ func readCredential(route *section) Credential {
 
 func (s *section) needUsername(missing bool) {
 	if missing {
-		s.failf("needs a user name")
+		s.fail("needs a user name")
 	}
 }
 

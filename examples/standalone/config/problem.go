@@ -27,7 +27,7 @@ func (p Problem) Error() string {
 }
 
 // Problems are all that is wrong, in the order of the file.
-type Problems []Problem //nolint:errname // as Problem
+type Problems []Problem //nolint:errname,recvcheck // as Problem; errors are values
 
 // Error lists the problems, one on a line.
 func (p Problems) Error() string {

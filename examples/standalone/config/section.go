@@ -32,11 +32,11 @@ func newSection(node *yaml.Node, at place, problems *Problems) *section {
 		return s
 	}
 	if node.Kind == yaml.AliasNode {
-		s.failf("anchors and aliases are not supported")
+		s.fail("anchors and aliases are not supported")
 		return s
 	}
 	if node.Kind != yaml.MappingNode {
-		s.failf("must be a mapping of keys and values")
+		s.fail("must be a mapping of keys and values")
 		return s
 	}
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -54,8 +54,8 @@ func (s *section) add(key, value *yaml.Node) {
 	s.fields[key.Value] = field{at, value}
 }
 
-func (s *section) failf(format string, args ...any) {
-	*s.problems = append(*s.problems, s.problem(format, args...))
+func (s *section) fail(message string) {
+	*s.problems = append(*s.problems, s.problem("%s", message))
 }
 
 // at returns where a field stands, the section itself if it is not there.

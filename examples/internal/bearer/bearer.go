@@ -1,4 +1,5 @@
-package main
+// Package bearer lets people use the approvals API with bearer tokens.
+package bearer
 
 import (
 	"net/http"
@@ -9,9 +10,9 @@ import (
 	"github.com/headgate/gateway/policy/secret"
 )
 
-// bearer tells who calls by the token in the Authorization header (RFC 6750
-// §2.1).
-func bearer(v identity.Verifier) func(*http.Request) (policy.Identity, error) {
+// Auth returns a function that tells who calls by the token in the Authorization
+// header (RFC 6750 §2.1), for approve.Engine's Handler.
+func Auth(v identity.Verifier) func(*http.Request) (policy.Identity, error) {
 	return func(r *http.Request) (policy.Identity, error) {
 		scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 		if !ok || !strings.EqualFold(scheme, "Bearer") {
