@@ -221,8 +221,12 @@ func (s *session) describe(msg, body []byte) (*wait, error) {
 	if w := s.settled(p); w != nil {
 		return w, nil
 	}
-	if p == nil || p.statement == nil {
+	if p == nil {
 		s.missing(fmt.Sprintf("portal %q does not exist", name), "34000")
+		return nil, nil
+	}
+	if p.cursor != nil {
+		s.send(msg, entry{kind: msgDescribe}) // its rows come by FETCH, which is judged
 		return nil, nil
 	}
 	s.send(msg, entry{kind: msgDescribe, portal: p, undo: p.describe()})

@@ -68,6 +68,9 @@ func (s *session) rowDescription(e *entry, body []byte) error {
 		err := s.planRows(e.portal.run, body, nil)
 		s.done()
 		return err
+	case e.kind == msgDescribe:
+		s.done()
+		return nil
 	default:
 		return unexpected(msgRowDescription)
 	}
