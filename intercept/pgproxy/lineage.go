@@ -88,7 +88,7 @@ func (x *execution) origin(rows *traced, f field, i, n int) mask.Column {
 	if x.distrust || rows == nil {
 		return mask.Column{}
 	}
-	if harmless(outputAt(rows.statement.Output, i, n)) {
+	if !rows.unseen && harmless(outputAt(rows.statement.Output, i, n)) {
 		return mask.Column{Traced: true}
 	}
 	if rows.statement.SetOperation || f.table == 0 {

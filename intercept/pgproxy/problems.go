@@ -3,6 +3,7 @@ package pgproxy
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/headgate/gateway/intercept"
 )
@@ -12,6 +13,8 @@ import (
 type fields struct {
 	severity, code string
 	within         bool // raised inside a function or trigger
+	positioned     bool // says where in the client's text it went wrong
+	nested         bool // is about a text that the client did not send
 	raw            []byte
 }
 
@@ -40,6 +43,10 @@ func parseFields(body []byte) (fields, error) {
 			f.code = value
 		case 'W':
 			f.within = true
+		case 'P':
+			f.positioned = true
+		case 'q', 'p':
+			f.nested = true
 		}
 	}
 }
@@ -141,7 +148,7 @@ func (s *session) scrub(e *entry, typ byte, f fields) {
 // is so as soon as the session has seen masks; within a statement, if that
 // statement reaches masked columns or runs code that the gateway can't see.
 func (s *session) mayQuote(e *entry, f fields) bool {
-	if !s.masksSeen {
+	if !s.masksSeen || f.ofText() {
 		return false
 	}
 	run := e.running()
@@ -149,6 +156,15 @@ func (s *session) mayQuote(e *entry, f fields) bool {
 		return true
 	}
 	return run.sensitive || f.within || run.endsTransaction
+}
+
+// ofText reports whether the error is about the text of the statement itself, such
+// as a column that does not exist. The server finds these before it has read any
+// row; an error of the same class that a value gives rise to, as in a conversion
+// to regclass, has no position in the text.
+func (f fields) ofText() bool {
+	const syntaxOrNames = "42" // class 42: syntax error or access rule violation
+	return strings.HasPrefix(f.code, syntaxOrNames) && f.positioned && !f.within && !f.nested
 }
 
 // running returns what the entry runs, nil if it does not run a statement.

@@ -45,6 +45,9 @@ type traced struct {
 	// lost says that a relation is not in the catalogue, or that code is run which
 	// the gateway can't see.
 	lost bool
+	// unseen says that code may be chosen in place of built-in functions, so that
+	// not even values from constants are known.
+	unseen bool
 	// stores says that computed values go where they can't be traced; emits, that
 	// code or channels are given values which they could keep or pass on; renames,
 	// that what the masks go by changes.
@@ -323,7 +326,7 @@ func (t *traced) addCode(c *catalogue) {
 }
 
 func (t *traced) addUnseen(name string) {
-	t.lost = true
+	t.lost, t.unseen = true, true
 	t.effects = append(t.effects, policy.Effect{Verb: policy.VerbExecute, Kind: "function", Name: name})
 }
 
