@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headgate/gateway/examples/internal/embeddedpg"
+	"github.com/headgate/gateway/internal/testserver"
 )
 
 const script = `
@@ -312,11 +313,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestPsql(t *testing.T) {
-	psql, err := exec.LookPath("psql")
-	if err != nil {
-		t.Log("psql is not installed: the drivers' tests cover the protocol")
-		return
-	}
+	psql := testserver.Command(t, "psql")
 	host, port, err := net.SplitHostPort(start(t).Addr())
 	if err != nil {
 		t.Fatal(err)

@@ -1,13 +1,28 @@
 # What agents may do with the shop's database.
 package gateway
 
-# Agents read and change rows, as far as the analysis of the statement is complete.
+# Agents read and change rows, in transactions if they like, as far as the analysis
+# of the statement is complete.
 allow if {
 	"agents" in input.identity.groups
 	count(input.command.opaque) == 0
 	every effect in input.command.effects {
-		effect.verb in {"connect", "read", "create", "update", "delete"}
+		permitted(effect)
 	}
+}
+
+permitted(effect) if effect.verb == "connect"
+
+permitted(effect) if {
+	effect.kind == "table"
+	effect.verb in {"read", "create", "update", "delete"}
+}
+
+permitted(effect) if effect.kind in {"transaction", "cursor", "statement"}
+
+permitted(effect) if {
+	effect.kind == "setting"
+	effect.verb == "read"
 }
 
 deny contains {

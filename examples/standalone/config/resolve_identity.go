@@ -14,13 +14,7 @@ import (
 func (r *resolver) verifier(id Identity) identity.Verifier {
 	var all []identity.Verifier
 	if len(id.Static) > 0 {
-		var cfg static.Config
-		for _, t := range id.Static {
-			cfg.Tokens = append(cfg.Tokens, static.Token{
-				Token: r.secret(t.Token), Identity: policy.Identity{Subject: t.Subject, Issuer: "static", Groups: t.Groups},
-			})
-		}
-		if v, err := static.New(cfg); err != nil {
+		if v, err := static.New(r.tokens(id.Static)); err != nil {
 			r.problems.report(id.below("static"), err)
 		} else {
 			all = append(all, v)
@@ -35,6 +29,18 @@ func (r *resolver) verifier(id Identity) identity.Verifier {
 		}
 	}
 	return anyOf(all)
+}
+
+// tokens gets the tokens. Those that could not be got have been reported.
+func (r *resolver) tokens(all []StaticToken) static.Config {
+	var cfg static.Config
+	for _, t := range all {
+		if token := r.secret(t.Token); !token.IsEmpty() {
+			id := policy.Identity{Subject: t.Subject, Issuer: "static", Groups: t.Groups}
+			cfg.Tokens = append(cfg.Tokens, static.Token{Token: token, Identity: id})
+		}
+	}
+	return cfg
 }
 
 func oidcConfig(issuers []Issuer) oidc.Config {
