@@ -26,7 +26,7 @@ var _ intercept.Interceptor = (*Interceptor)(nil)
 func (p *Interceptor) Intercept(ctx context.Context, client net.Conn, g *intercept.Guard) error {
 	c := &connection{proxy: p, guard: g, conn: client}
 	defer func() { _ = c.conn.Close() }() // the peer may be gone already
-	stop := context.AfterFunc(g.Context(), c.abandon)
+	stop := context.AfterFunc(g.Context(), func() { abandon(client) })
 	defer stop()
 	up, err := c.start(ctx)
 	if err != nil || up == nil {
@@ -47,8 +47,11 @@ type connection struct {
 	pid     uint32
 }
 
-// abandon ends a startup whose Guard has ended.
-func (c *connection) abandon() { _ = c.conn.SetDeadline(time.Unix(1, 0)) }
+// abandon ends a startup whose Guard has ended; there is time for a last word.
+func abandon(client net.Conn) {
+	_ = client.SetReadDeadline(time.Unix(1, 0))
+	_ = client.SetWriteDeadline(time.Now().Add(farewell))
+}
 
 // start does everything until the client may send statements. It returns nil and
 // no error for a cancel request.
