@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/headgate/gateway/examples/internal/embeddedpg"
 	"github.com/headgate/gateway/internal/testserver"
@@ -262,11 +263,44 @@ func TestErrors(t *testing.T) {
 }
 
 func TestPortalIsSuspended(t *testing.T) {
-	conn, ctx := connect(t, start(t)), deadline(t)
-	result := conn.PgConn().ExecParams(ctx, "SELECT id FROM orders ORDER BY id", nil, nil, nil, nil)
-	rows := result.Read()
-	if rows.Err != nil || len(rows.Rows) != 2 || rows.CommandTag.String() != "SELECT 2" {
-		t.Error(rows.Rows, rows.Err)
+	hijacked, err := connect(t, start(t)).PgConn().Hijack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hijacked.Conn.Close() }()
+	f := hijacked.Frontend
+	f.Send(&pgproto3.Parse{Query: "SELECT id FROM orders ORDER BY id"})
+	f.Send(&pgproto3.Bind{DestinationPortal: "p"})
+	for range 3 {
+		f.Send(&pgproto3.Execute{Portal: "p", MaxRows: 1})
+	}
+	f.Send(&pgproto3.Execute{Portal: "none"})
+	f.Send(&pgproto3.Execute{Portal: "p"}) // skipped
+	f.Send(&pgproto3.Sync{})
+	if err := f.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for {
+		message, err := f.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch m := message.(type) {
+		case *pgproto3.DataRow:
+			got = append(got, string(m.Values[0]))
+		case *pgproto3.PortalSuspended:
+			got = append(got, "suspended")
+		case *pgproto3.CommandComplete:
+			got = append(got, string(m.CommandTag))
+		case *pgproto3.ErrorResponse:
+			got = append(got, m.Code)
+		case *pgproto3.ReadyForQuery:
+			if all := strings.Join(got, " "); all != "10 suspended 11 suspended SELECT 0 34000" || m.TxStatus != 'I' {
+				t.Error(all, m.TxStatus)
+			}
+			return
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -247,7 +248,7 @@ func (s *session) executePortal(ctx context.Context, m *pgproto3.Execute) error 
 		}
 	}
 	rows := p.result.rows[p.sent:]
-	suspended := m.MaxRows > 0 && uint64(m.MaxRows) < uint64(len(rows))
+	suspended := m.MaxRows > 0 && uint64(m.MaxRows) <= uint64(len(rows)) // the server does not look ahead
 	if suspended {
 		rows = rows[:m.MaxRows]
 	}
@@ -259,7 +260,11 @@ func (s *session) executePortal(ctx context.Context, m *pgproto3.Execute) error 
 		s.backend.Send(&pgproto3.PortalSuspended{})
 		return nil
 	}
-	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(p.result.tag)})
+	tag := p.result.tag
+	if strings.HasPrefix(tag, "SELECT ") {
+		tag = commandTag(p.st, int64(len(rows))) // of this Execute
+	}
+	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(tag)})
 	return nil
 }
 
