@@ -53,6 +53,8 @@ type relation struct {
 	reads []*relation
 	// blind says that a view reads through functions, which can't be followed.
 	blind bool
+	// runs are the functions of a view that may do more than read.
+	runs []string
 	// rewritten says that rules turn writes into other statements.
 	rewritten bool
 	// generated are the columns that generated columns are computed from.

@@ -37,11 +37,14 @@ func catalogueQueries() []string {
 // users made, but for those of extensions, which compute from their arguments
 // unless they are known to run SQL; and built-in functions and tables that the
 // server does not note a dependency on.
-const blindViews = `SELECT r.ev_class FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d ON d.classid = 2618 AND d.objid = r.oid` +
+//
+// With each comes the name of the function if it may do more than read.
+const blindViews = `SELECT r.ev_class, CASE WHEN p.provolatile = 'v' THEN n.nspname || '.' || p.proname ELSE '' END FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d ON d.classid = 2618 AND d.objid = r.oid` +
 	` LEFT JOIN pg_catalog.pg_operator o ON d.refclassid = 2617 AND o.oid = d.refobjid` +
 	` JOIN pg_catalog.pg_proc p ON p.oid = CASE d.refclassid WHEN 1255 THEN d.refobjid ELSE o.oprcode::oid END` +
+	` JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace` +
 	` WHERE r.ev_type = '1' AND d.refclassid IN (1255, 2617) AND p.oid >= 16384 AND (p.proname ~ '` + runsSQLNames + `' OR NOT ` + ofExtension + `)` +
-	` UNION SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.ev_type = '1' AND r.ev_class >= 16384 AND r.ev_action::text ~ (` +
+	` UNION SELECT r.ev_class, '' FROM pg_catalog.pg_rewrite r WHERE r.ev_type = '1' AND r.ev_class >= 16384 AND r.ev_action::text ~ (` +
 	`SELECT ':(relid (2613|2619|3429)|funcid (0' || coalesce(string_agg('|' || p.oid, ''), '') || ')) ' FROM pg_catalog.pg_proc p` +
 	` WHERE p.oid < 16384 AND p.proname ~ '` + readsOutsideNames + `')`
 
@@ -149,21 +152,31 @@ func (c *catalogue) addDependency(row []string) error {
 }
 
 func (c *catalogue) addBlind(row []string) error {
-	return c.mark(row, func(r *relation) { r.blind = true })
+	if len(row) != 2 {
+		return fmt.Errorf("view %q", row)
+	}
+	ids, err := oids(row[:1])
+	if err != nil {
+		return fmt.Errorf("view %q: %w", row, err)
+	}
+	r := c.byOID[ids[0]]
+	if r == nil {
+		return nil
+	}
+	r.blind = true
+	if row[1] != "" {
+		r.runs = append(r.runs, row[1])
+	}
+	return nil
 }
 
 func (c *catalogue) addRewritten(row []string) error {
-	return c.mark(row, func(r *relation) { r.rewritten = true })
-}
-
-// mark notes something of one relation.
-func (c *catalogue) mark(row []string, note func(*relation)) error {
 	ids, err := oids(row)
 	if err != nil || len(ids) != 1 {
 		return fmt.Errorf("relation %q: %w", row, err)
 	}
 	if r := c.byOID[ids[0]]; r != nil {
-		note(r)
+		r.rewritten = true
 	}
 	return nil
 }
@@ -254,6 +267,7 @@ func (c *catalogue) expandViews() {
 			}
 			expand(s)
 			r.blind = r.blind || s.blind
+			r.runs = append(r.runs, s.runs...)
 			for _, deeper := range s.reads {
 				add(deeper)
 			}

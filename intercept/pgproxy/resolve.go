@@ -263,6 +263,9 @@ func (t *traced) addReading(rel *relation, columns, filtered []string) {
 	}
 	t.reads = append(t.reads, reading{rel, columns, filtered})
 	t.lost = t.lost || rel.blind
+	for _, name := range rel.runs {
+		t.effects = append(t.effects, policy.Effect{Verb: policy.VerbExecute, Kind: "function", Name: name})
+	}
 	for _, source := range rel.reads {
 		t.reads = append(t.reads, reading{source, []string{"*"}, nil})
 		t.effects = append(t.effects, behind(policy.VerbRead, source))
