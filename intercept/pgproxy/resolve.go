@@ -317,7 +317,9 @@ func (t *traced) addCode(c *catalogue) {
 	for _, name := range t.statement.Functions {
 		f := c.functions[name]
 		t.emits = t.emits || f.volatile || name == "setval" || strings.Contains(name, "_advisory_")
-		if f.shadows {
+	}
+	for _, name := range t.statement.Searched {
+		if c.functions[name].shadows {
 			t.addUnseen(name)
 		}
 	}

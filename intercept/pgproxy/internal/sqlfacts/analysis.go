@@ -151,6 +151,9 @@ func (a *analysis) inherit(in *Statement) {
 			s.Functions = append(s.Functions, f)
 		}
 	}
+	for _, f := range in.Searched {
+		s.Searched = appendNear(s.Searched, f)
+	}
 	for _, op := range in.Operators {
 		s.Operators = appendNear(s.Operators, op)
 	}

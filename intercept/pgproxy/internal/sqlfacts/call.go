@@ -13,6 +13,9 @@ import (
 func (e expr) call(f *pg.FuncCall) {
 	schema, name := qualifiedName(f.GetFuncname())
 	builtin := schema == "" || schema == "pg_catalog"
+	if schema == "" {
+		e.a.st.Searched = appendNear(e.a.st.Searched, strings.ToLower(name))
+	}
 	if builtin {
 		schema = ""
 	}

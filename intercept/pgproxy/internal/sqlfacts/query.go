@@ -58,6 +58,9 @@ type Statement struct {
 	// Functions are the functions called, in the order met, each once, qualified
 	// as written except that pg_catalog is left out.
 	Functions []string
+	// Searched are those of the functions that were called without a schema, so that
+	// the server looks for them along the search path.
+	Searched []string
 	// Operators are the operators used under a name without schema, each once, and
 	// those of IN, LIKE and the like.
 	Operators []string

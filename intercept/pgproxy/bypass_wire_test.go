@@ -1,0 +1,151 @@
+package pgproxy_test
+
+import (
+	"context"
+	"encoding/binary"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/headgate/gateway/internal/testserver"
+)
+
+// The search for canaries finds each of them where nothing hides it.
+func TestCanariesAreFound(t *testing.T) {
+	r := newBypassRig(t, allowAll())
+	for _, m := range modes() {
+		conn, wire := r.connectWatched(t)
+		for _, table := range []string{"people", "vips", "events", `"People Data"`} {
+			if _, err := m.run(t.Context(), conn, "SELECT * FROM "+table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if found := wire.leaks(); len(found) != len(canaries()) {
+			t.Errorf("%s: found only %q", m.name, found)
+		}
+	}
+	for _, sql := range []string{
+		"SELECT reverse(email) FROM people WHERE id = 1", "SELECT upper(email) FROM people WHERE id = 1", "SELECT encode(('x' || email)::bytea, 'base64') FROM people WHERE id = 1",
+		"SELECT email::bytea FROM people WHERE id = 1", "SELECT substr(email, g, 1) FROM people, generate_series(1, 30) g WHERE id = 1 ORDER BY g",
+		"SELECT ascii(substr(email, g, 1)) FROM people, generate_series(1, 30) g WHERE id = 1 ORDER BY g", "SELECT email::int FROM people WHERE id = 1",
+	} {
+		for _, m := range modes() {
+			conn, wire := r.connectWatched(t)
+			_, _ = m.run(t.Context(), conn, sql)
+			if found := strings.Join(wire.leaks(), ","); found != "canary-ada" {
+				t.Errorf("%s: %s: found %q", m.name, sql, found)
+			}
+		}
+	}
+}
+
+func TestBypassByFunctionCall(t *testing.T) {
+	r := newBypassRig(t, maskedColumns())
+	oid := r.pg.Query("SELECT 'leak()'::regprocedure::oid::int")[0][0]
+	conn, wire := r.connectWatched(t)
+	var n uint32
+	for _, c := range oid {
+		n = 10*n + uint32(c-'0')
+	}
+	body := append(binary.BigEndian.AppendUint32(nil, n), 0, 0, 0, 0, 0, 0)
+	message := append(binary.BigEndian.AppendUint32([]byte{'F'}, uint32(len(body)+4)), body...)
+	front := conn.PgConn().Frontend()
+	front.SendUnbufferedEncodedCopyData(message)
+	for {
+		m, err := front.Receive()
+		if err != nil {
+			break // ending the session is an answer too
+		}
+		if _, ok := m.(*pgproto3.ReadyForQuery); ok {
+			break
+		}
+		if _, ok := m.(*pgproto3.FunctionCallResponse); ok {
+			t.Error("a function was called")
+		}
+	}
+	if found := wire.leaks(); len(found) > 0 {
+		t.Errorf("%q leaked", found)
+	}
+}
+
+// Statements that are sent before the answers to earlier ones have come are judged
+// by what those will have done.
+func TestBypassByPipeline(t *testing.T) {
+	for name, sqls := range map[string][]string{
+		"rename":   {"ALTER TABLE orders RENAME TO o2", "ALTER TABLE people RENAME TO orders", "SELECT * FROM orders"},
+		"view":     {"DROP VIEW orders_view", "CREATE VIEW orders_view AS SELECT id FROM people", "SELECT * FROM orders_view"},
+		"swap":     {"ALTER TABLE orders RENAME TO o2", "ALTER VIEW people_view RENAME TO orders", "SELECT * FROM orders"},
+		"sequence": {"ALTER TABLE notes RENAME TO n2", "ALTER TABLE orders RENAME TO notes", "INSERT INTO notes SELECT * FROM people"},
+		"prepared": {"PREPARE p AS SELECT * FROM people", "EXECUTE p", "DEALLOCATE p", "PREPARE p AS SELECT item FROM orders", "EXECUTE p"},
+	} {
+		for _, each := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				r := newBypassRig(t, maskedColumns())
+				conn, wire := r.connectWatched(t)
+				p := conn.PgConn().StartPipeline(t.Context())
+				for _, sql := range sqls {
+					p.SendQueryParams(sql, nil, nil, nil, nil)
+					if each {
+						p.SendPipelineSync()
+					}
+				}
+				drain(t, p, conn)
+				if found := wire.leaks(); len(found) > 0 {
+					t.Errorf("%q leaked", found)
+				}
+			})
+		}
+	}
+}
+
+func drain(t *testing.T, p *pgconn.Pipeline, conn *pgx.Conn) {
+	t.Helper()
+	if err := p.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		results, err := p.GetResults()
+		if reader, ok := results.(*pgconn.ResultReader); ok {
+			reader.Read()
+			continue
+		}
+		if results == nil && err == nil || conn.PgConn().IsClosed() {
+			break
+		}
+	}
+	_ = p.Close() // what failed has been seen
+}
+
+// What psql asks of the system catalogue is answered as the server answers it.
+func TestPsqlDescribesUnderMasks(t *testing.T) {
+	r := newBypassRig(t, maskedColumns())
+	psql := testserver.Command(t, "psql")
+	for _, command := range []string{
+		`\d`, `\d people`, `\d+ people`, `\d orders_view`, `\dt`, `\dt+`, `\di`, `\dv`, `\dm`, `\ds`, `\df`, `\du`, `\dn+`, `\dT`, `\dx`,
+		`\do <~>`, `\l`, `\dp`, `\ddp`, `\dC`, `\sf leak`, `\sv orders_view`, `\d tickets`, `\dRp`, `\dy`, `\dF`, `\dconfig work_mem`, `\conninfo`,
+	} {
+		masked := describeByPsql(t, psql, r.env(), command)
+		direct := describeByPsql(t, psql, r.pg.Env(), command)
+		if command == `\conninfo` {
+			continue // names another port
+		}
+		if masked != direct {
+			t.Errorf("%s: got\n%s\nwant\n%s", command, masked, direct)
+		}
+	}
+}
+
+func describeByPsql(t *testing.T, psql string, env []string, command string) string {
+	t.Helper()
+	cmd := exec.CommandContext(context.Background(), psql, "-X", "-q", "-c", command)
+	cmd.Env = append(env, "LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v: %s", command, err, out)
+	}
+	return string(out)
+}
