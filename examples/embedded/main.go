@@ -20,8 +20,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
+	err := run(ctx)
+	stop()
+	if err != nil {
 		log.Fatal(err)
 	}
 }
@@ -47,5 +48,5 @@ func run(ctx context.Context) error {
 		return err
 	}
 	err = gw.Serve(ctx) // until the interrupt
-	return errors.Join(err, gw.Shutdown(context.Background()), sessions.Close())
+	return errors.Join(err, gw.Shutdown(context.WithoutCancel(ctx)), sessions.Close())
 }
