@@ -27,22 +27,17 @@ func uncarriedStatement(s *sqlfacts.Statement) *intercept.Refusal {
 		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "COPY is not carried", Hint: "use SELECT or INSERT"}
 	}
 	for _, setting := range s.Settings {
+		if setting.Computed {
+			return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "set_config with a computed name or value is not carried"}
+		}
 		if !mayChange(setting) {
 			return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: fmt.Sprintf("changing %q is not carried", setting.Name)}
 		}
-	}
-	if slices.Contains(s.Functions, "set_config") && !readsSetConfig(s) {
-		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "set_config with a computed name or value is not carried"}
 	}
 	if s.Inner != nil {
 		return uncarriedStatement(s.Inner)
 	}
 	return nil
-}
-
-// readsSetConfig reports whether every set_config of the statement could be read.
-func readsSetConfig(s *sqlfacts.Statement) bool {
-	return !slices.ContainsFunc(s.Opaque, func(reason string) bool { return strings.Contains(reason, "set_config") })
 }
 
 // mayChange reports whether the gateway's reading of SQL survives the change.

@@ -7,67 +7,6 @@ import (
 	"time"
 )
 
-// The catalogue's queries are plain SQL on the system catalogues (manual,
-// "System Catalogs"). 1255, 1259, 2604, 2617 and 2618 are the fixed OIDs of
-// pg_proc, pg_class, pg_attrdef, pg_operator and pg_rewrite. OIDs from 16384 on
-// are of objects that were made after the database was.
-func catalogueQueries() []string {
-	return []string{
-		`SELECT c.oid, n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c` +
-			` JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f', 'S')`,
-		`SELECT a.attrelid, a.attnum, a.attname FROM pg_catalog.pg_attribute a` +
-			` JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'v', 'm', 'p', 'f', 'S')`,
-		`SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits`,
-		`SELECT DISTINCT r.ev_class, d.refobjid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid` +
-			` WHERE d.classid = 2618 AND d.refclassid = 1259 AND r.ev_type = '1'`,
-		blindViews,
-		`SELECT DISTINCT ev_class FROM pg_catalog.pg_rewrite WHERE ev_type <> '1'`,
-		`SELECT ad.adrelid, ad.adnum, d.refobjsubid FROM pg_catalog.pg_attrdef ad` +
-			` JOIN pg_catalog.pg_attribute a ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum` +
-			` JOIN pg_catalog.pg_depend d ON d.classid = 2604 AND d.objid = ad.oid` +
-			` OR d.classid = 1259 AND d.objid = ad.adrelid AND d.objsubid = ad.adnum` +
-			` WHERE a.attgenerated <> '' AND d.refclassid = 1259 AND d.refobjid = ad.adrelid AND d.refobjsubid NOT IN (0, ad.adnum)`,
-		ownFunctions, ownOperators,
-		`SELECT current_user`,
-		`SHOW search_path`,
-	}
-}
-
-// blindViews are the views that read through code: functions and operators that
-// users made, but for those of extensions, which compute from their arguments
-// unless they are known to run SQL; and built-in functions and tables that the
-// server does not note a dependency on.
-//
-// With each comes the name of the function if it may do more than read.
-const blindViews = `SELECT r.ev_class, CASE WHEN p.provolatile = 'v' THEN n.nspname || '.' || p.proname ELSE '' END FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d ON d.classid = 2618 AND d.objid = r.oid` +
-	` LEFT JOIN pg_catalog.pg_operator o ON d.refclassid = 2617 AND o.oid = d.refobjid` +
-	` JOIN pg_catalog.pg_proc p ON p.oid = CASE d.refclassid WHEN 1255 THEN d.refobjid ELSE o.oprcode::oid END` +
-	` JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace` +
-	` WHERE r.ev_type = '1' AND d.refclassid IN (1255, 2617) AND p.oid >= 16384 AND (p.proname ~ '` + runsSQLNames + `' OR NOT ` + ofExtension + `)` +
-	` UNION SELECT r.ev_class, '' FROM pg_catalog.pg_rewrite r WHERE r.ev_type = '1' AND r.ev_class >= 16384 AND r.ev_action::text ~ (` +
-	`SELECT ':(relid (2613|2619|3429)|funcid (0' || coalesce(string_agg('|' || p.oid, ''), '') || ')) ' FROM pg_catalog.pg_proc p` +
-	` WHERE p.oid < 16384 AND p.proname ~ '` + readsOutsideNames + `')`
-
-// ofExtension says that the function p belongs to an extension.
-const ofExtension = `EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 1255 AND e.objid = p.oid AND e.deptype = 'e')`
-
-// runsSQLNames match functions of extensions that run SQL text, readsOutsideNames
-// the built-in functions that do, or that read files, large objects and the log.
-const (
-	runsSQLNames      = `^(dblink|crosstab|connectby|xpath_table|pg_background_|cron_)`
-	readsOutsideNames = `_to_xml|^(ts_stat|lo_get|loread|lo_open|pg_read_|pg_logical_slot_|pg_stat_get_activity|pg_stat_get_backend_activity)`
-)
-
-// ownFunctions are the functions that users made, with their volatility and
-// whether they have the name of a built-in one. ownOperators are the operators
-// whose functions are.
-const (
-	ownFunctions = `SELECT n.nspname, p.proname, p.provolatile, EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.proname = p.proname AND b.oid < 16384)` +
-		` FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384 AND NOT ` + ofExtension
-	ownOperators = `SELECT DISTINCT o.oprname FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode` +
-		` WHERE p.oid >= 16384 AND p.provolatile <> 'i' AND NOT ` + ofExtension
-)
-
 // table is the answer to one query: rows of texts.
 type table [][]string
 
@@ -80,13 +19,14 @@ func buildCatalogue(answers []table, now time.Time) (*catalogue, error) {
 		loaded: now, byOID: map[uint32]*relation{}, byName: map[relationName]*relation{},
 		functions: map[string]function{}, operators: map[string]bool{},
 	}
-	adders := []func([]string) error{
-		c.addRelation, c.addColumn, c.addInheritance, c.addDependency, c.addBlind, c.addRewritten, c.addGenerated,
-		c.addFunction, c.addOperator,
-	}
-	for i, add := range adders {
+	adders := c.adders()
+	for i, a := range adders {
 		for _, row := range answers[i] {
-			if err := add(row); err != nil {
+			err := fmt.Errorf("%w: %d columns", errMalformed, len(row))
+			if len(row) == a.columns {
+				err = a.add(row)
+			}
+			if err != nil {
 				return nil, fmt.Errorf("pgproxy: catalogue: query %d: %w", i, err)
 			}
 		}
@@ -98,6 +38,20 @@ func buildCatalogue(answers []table, now time.Time) (*catalogue, error) {
 	return c, nil
 }
 
+// An adder takes the rows of one query, which have so many columns.
+type adder struct {
+	columns int
+	add     func(row []string) error
+}
+
+// adders are in the order of catalogueQueries, but for the last two.
+func (c *catalogue) adders() []adder {
+	return []adder{
+		{4, c.addRelation}, {3, c.addColumn}, {2, c.addInheritance}, {2, c.addDependency}, {2, c.addBlind},
+		{1, c.addRewritten}, {3, c.addGenerated}, {4, c.addFunction}, {1, c.addOperator},
+	}
+}
+
 func firstText(t table) string {
 	if len(t) == 0 || len(t[0]) == 0 {
 		return ""
@@ -107,7 +61,7 @@ func firstText(t table) string {
 
 func (c *catalogue) addRelation(row []string) error {
 	oid, err := oids(row[:1])
-	if err != nil || len(row) != 4 || len(row[3]) != 1 {
+	if err != nil || len(row[3]) != 1 {
 		return fmt.Errorf("relation %q: %w", row, err)
 	}
 	r := &relation{relationName: relationName{row[1], row[2]}, oid: oid[0], kind: row[3][0], columns: map[int16]string{}}
@@ -117,7 +71,7 @@ func (c *catalogue) addRelation(row []string) error {
 
 func (c *catalogue) addColumn(row []string) error {
 	ids, err := oids(row[:2])
-	if err != nil || len(row) != 3 || ids[1] > 32767 {
+	if err != nil || ids[1] > 32767 {
 		return fmt.Errorf("column %q: %w", row, err)
 	}
 	if r := c.byOID[ids[0]]; r != nil {
@@ -128,7 +82,7 @@ func (c *catalogue) addColumn(row []string) error {
 
 func (c *catalogue) addInheritance(row []string) error {
 	ids, err := oids(row)
-	if err != nil || len(ids) != 2 {
+	if err != nil {
 		return fmt.Errorf("inheritance %q: %w", row, err)
 	}
 	child, parent := c.byOID[ids[0]], c.byOID[ids[1]]
@@ -141,7 +95,7 @@ func (c *catalogue) addInheritance(row []string) error {
 
 func (c *catalogue) addDependency(row []string) error {
 	ids, err := oids(row)
-	if err != nil || len(ids) != 2 {
+	if err != nil {
 		return fmt.Errorf("dependency %q: %w", row, err)
 	}
 	view, source := c.byOID[ids[0]], c.byOID[ids[1]]
@@ -152,9 +106,6 @@ func (c *catalogue) addDependency(row []string) error {
 }
 
 func (c *catalogue) addBlind(row []string) error {
-	if len(row) != 2 {
-		return fmt.Errorf("view %q", row)
-	}
 	ids, err := oids(row[:1])
 	if err != nil {
 		return fmt.Errorf("view %q: %w", row, err)
@@ -172,7 +123,7 @@ func (c *catalogue) addBlind(row []string) error {
 
 func (c *catalogue) addRewritten(row []string) error {
 	ids, err := oids(row)
-	if err != nil || len(ids) != 1 {
+	if err != nil {
 		return fmt.Errorf("relation %q: %w", row, err)
 	}
 	if r := c.byOID[ids[0]]; r != nil {
@@ -183,7 +134,7 @@ func (c *catalogue) addRewritten(row []string) error {
 
 func (c *catalogue) addGenerated(row []string) error {
 	ids, err := oids(row)
-	if err != nil || len(ids) != 3 {
+	if err != nil {
 		return fmt.Errorf("generated column %q: %w", row, err)
 	}
 	r := c.byOID[ids[0]]
@@ -199,9 +150,6 @@ func (c *catalogue) addGenerated(row []string) error {
 }
 
 func (c *catalogue) addFunction(row []string) error {
-	if len(row) != 4 {
-		return fmt.Errorf("function %q", row)
-	}
 	for _, name := range []string{strings.ToLower(row[1]), strings.ToLower(row[0] + "." + row[1])} {
 		f := c.functions[name]
 		f.volatile = f.volatile || row[2] == "v"
@@ -212,9 +160,6 @@ func (c *catalogue) addFunction(row []string) error {
 }
 
 func (c *catalogue) addOperator(row []string) error {
-	if len(row) != 1 {
-		return fmt.Errorf("operator %q", row)
-	}
 	c.operators[row[0]] = true
 	return nil
 }

@@ -180,6 +180,7 @@ func (e expr) setConfig(f *pg.FuncCall) {
 	if len(args) != 3 || !isLiteral(args[0]) || !isLiteral(args[1]) || !isLiteral(args[2]) || f.GetFuncVariadic() {
 		e.a.effect(policy.VerbUpdate, "setting", "", "*")
 		e.a.opaque("setting known only when run")
+		e.a.st.Settings = append(e.a.st.Settings, Setting{Computed: true})
 		return
 	}
 	set := Setting{Name: strings.ToLower(e.literal(args[0])), Value: e.literal(args[1])}

@@ -82,6 +82,9 @@ func describeOutput(columns []OutputColumn) string {
 }
 
 func describeSetting(s Setting) string {
+	if s.Computed {
+		return "set computed"
+	}
 	out := fmt.Sprintf("set %s=%q", s.Name, s.Value)
 	for flag, on := range map[string]bool{"local": s.Local} {
 		if on {

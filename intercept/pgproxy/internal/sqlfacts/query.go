@@ -213,6 +213,9 @@ type Setting struct {
 	// Local ends with the transaction. Reset restores a default, of all settings
 	// with All. FromCurrent takes the value in force.
 	Local, Reset, All, FromCurrent bool
+	// Computed says that the setting or its value is known only when the statement
+	// is run; Name is empty then.
+	Computed bool
 	// Scope is where it applies: "" for this session, otherwise "role",
 	// "database", "system" or "function", which apply later or to others.
 	Scope string

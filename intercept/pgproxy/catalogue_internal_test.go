@@ -1,0 +1,218 @@
+package pgproxy
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
+	"github.com/headgate/gateway/mask"
+	"github.com/headgate/gateway/policy"
+)
+
+// answersForTests is what a server with these relations answers: people with a
+// child and a view of a view, a table with a rule, and code in public.
+func answersForTests() []table {
+	return []table{
+		{{"1", "public", "people", "r"}, {"2", "public", "vips", "r"}, {"3", "public", "v", "v"}, {"4", "public", "w", "v"}, {"5", "public", "orders", "r"}, {"6", "public", "inbox", "r"}, {"7", "public", "code", "v"}, {"8", "pg_catalog", "pg_settings", "v"}},
+		{{"1", "1", "id"}, {"1", "2", "email"}, {"1", "3", "copy"}, {"2", "1", "id"}, {"2", "2", "email"}, {"3", "1", "email"}, {"4", "1", "x"}, {"5", "1", "id"}, {"5", "2", "........pg.dropped.2........"}, {"5", "3", "item"}, {"99", "1", "gone"}},
+		{{"2", "1"}, {"2", "98"}},
+		{{"3", "1"}, {"4", "3"}, {"4", "4"}, {"97", "1"}},
+		{{"7", "public.store"}, {"7", ""}, {"97", "x"}},
+		{{"6"}, {"8"}, {"97"}},
+		{{"1", "3", "2"}, {"97", "1", "2"}},
+		{{"public", "store", "v", "f"}, {"public", "Lower", "s", "t"}, {"public", "upper", "i", "t"}},
+		{{"<~>"}},
+		{{"agent"}}, {{`"$user", public`}},
+	}
+}
+
+func catalogueForTests(t *testing.T) *catalogue {
+	t.Helper()
+	c, err := buildCatalogue(answersForTests(), time.Unix(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCatalogueIsBuilt(t *testing.T) {
+	c := catalogueForTests(t)
+	people, vips, v, w := c.byOID[1], c.byOID[2], c.byOID[3], c.byOID[4]
+	if !slices.Contains(people.family, vips) || !slices.Contains(vips.family, people) {
+		t.Error("the child does not share rows with its parent")
+	}
+	if !slices.Equal(w.reads, []*relation{v, people}) {
+		t.Errorf("the view of a view reads %v", w.reads)
+	}
+	if code := c.byOID[7]; !code.blind || !slices.Equal(code.runs, []string{"public.store"}) {
+		t.Errorf("the view over code: %+v", code)
+	}
+	if !c.byOID[6].rewritten || people.rewritten {
+		t.Error("rules are not where they are")
+	}
+	if !people.computed("copy") || people.computed("email") {
+		t.Error("generated columns are not where they are")
+	}
+	if c.functions["upper"].shadows || !c.functions["lower"].shadows || !c.functions["public.store"].volatile {
+		t.Errorf("functions: %v", c.functions)
+	}
+	if got := c.byOID[5].columnAt(2); got != "item" {
+		t.Errorf("the second column is %q", got)
+	}
+}
+
+func TestCatalogueRefusesMalformedAnswers(t *testing.T) {
+	for i := range answersForTests()[:9] {
+		for _, row := range [][]string{{}, {"x"}, {"1", "2", "3", "4", "5"}} {
+			if i == 8 && len(row) == 1 {
+				continue // a name, as it should be
+			}
+			answers := answersForTests()
+			answers[i] = table{row}
+			if _, err := buildCatalogue(answers, time.Time{}); err == nil {
+				t.Errorf("query %d: no error for %q", i, row)
+			}
+		}
+	}
+	if _, err := buildCatalogue(nil, time.Time{}); err == nil {
+		t.Error("no error for no answers")
+	}
+}
+
+func TestSearchPath(t *testing.T) {
+	for setting, want := range map[string][]string{
+		"":                            nil,
+		`"$user", public`:             {"agent", "public"},
+		`a,b , "c ""d"", e", pg_temp`: {"a", "b", `c "d", e`},
+		`pg_catalog, x`:               {"x"},
+		`"unfinished`:                 {"unfinished"},
+	} {
+		if got := searchPath(setting, "agent"); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", setting, got, want)
+		}
+	}
+}
+
+// An answer that began before the last change is out of date when it comes.
+func TestShelfSeesChangesDuringALoad(t *testing.T) {
+	s, now := new(shelf), time.Unix(100, 0)
+	if !s.due(now, time.Hour) || !s.outdated() {
+		t.Error("an empty shelf is not due")
+	}
+	seen := s.begin()
+	s.changes.Add(1)
+	s.put(&catalogue{loaded: now}, seen)
+	if !s.due(now, time.Hour) || !s.outdated() {
+		t.Error("a change during the load went unnoticed")
+	}
+	s.put(&catalogue{loaded: now}, s.begin())
+	if s.due(now, time.Hour) || s.outdated() {
+		t.Error("a fresh catalogue is due")
+	}
+	if !s.due(now.Add(2*time.Hour), time.Hour) {
+		t.Error("an old catalogue is not due")
+	}
+	s.stale.Store(true)
+	if s.due(now, time.Hour) || !s.due(now.Add(2*minRefresh), time.Hour) {
+		t.Error("unknown names are not looked up at their pace")
+	}
+}
+
+func resolveForTests(t *testing.T, sql string) *resolved {
+	t.Helper()
+	analyzer, err := sqlfacts.New(sqlfacts.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := analyzer.Analyze(sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := func(string) *traced { return nil }
+	return catalogueForTests(t).resolve(q, meaning{none, none})
+}
+
+func rulesForTests(t *testing.T) *ruleset {
+	t.Helper()
+	set, err := mask.NewSet(mask.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := (&rulesets{set: set}).compile([]policy.Mask{{Table: "public.people", Column: "email", Method: mask.MethodRedact}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+func TestStatementsNearMasks(t *testing.T) {
+	rules := rulesForTests(t)
+	for sql, want := range map[string]struct{ sensitive, refused bool }{
+		"SELECT id FROM orders":                                      {},
+		"SELECT id FROM people":                                      {sensitive: true},
+		"SELECT * FROM w":                                            {sensitive: true},
+		"SELECT * FROM vips":                                         {sensitive: true},
+		"SELECT * FROM nowhere":                                      {sensitive: true},
+		"SELECT * FROM code":                                         {sensitive: true},
+		"SELECT lower('X')":                                          {sensitive: true},
+		"SELECT pg_catalog.lower('X'), upper('x')":                   {},
+		"SELECT 1 <~> 2":                                             {sensitive: true},
+		"SELECT pg_read_file('x')":                                   {sensitive: true},
+		"DELETE FROM people WHERE id = 1":                            {sensitive: true},
+		"CREATE INDEX ON people (id)":                                {sensitive: true},
+		"INSERT INTO orders SELECT id FROM people":                   {sensitive: true},
+		"INSERT INTO orders SELECT email FROM people":                {sensitive: true, refused: true},
+		"INSERT INTO orders SELECT copy FROM people":                 {sensitive: true, refused: true},
+		"SELECT store(id) FROM people":                               {sensitive: true},
+		"SELECT store(email) FROM people":                            {sensitive: true, refused: true},
+		"SELECT 1 FROM people WHERE pg_advisory_lock(email) IS NULL": {sensitive: true, refused: true},
+		"ALTER TABLE people RENAME COLUMN id TO x":                   {sensitive: true, refused: true},
+		"ALTER TABLE orders RENAME COLUMN id TO x":                   {},
+		"ALTER SCHEMA public RENAME TO x":                            {refused: true},
+		"INSERT INTO inbox VALUES (1)":                               {refused: true},
+		"ALTER TABLE orders RENAME TO x; SELECT id FROM orders":      {sensitive: true},
+		"PREPARE p AS INSERT INTO orders TABLE people; EXECUTE p":    {sensitive: true, refused: true},
+		"PREPARE p AS SELECT id FROM orders; EXPLAIN EXECUTE p":      {},
+		"EXPLAIN ANALYZE EXECUTE unseen":                             {sensitive: true, refused: true},
+	} {
+		r := resolveForTests(t, sql)
+		refused := r.smuggles(rules, false) != nil
+		if got := r.sensitive(rules); got != want.sensitive || refused != want.refused {
+			t.Errorf("%s: sensitive %v, refused %v, want %v", sql, got, refused, want)
+		}
+	}
+}
+
+func TestPolicySeesBehindViews(t *testing.T) {
+	for sql, want := range map[string]policy.Effect{
+		"SELECT * FROM w":              {Verb: policy.VerbRead, Kind: "table", Name: "public.people", Columns: []string{"*"}},
+		"UPDATE v SET email = ''":      {Verb: policy.VerbUpdate, Kind: "table", Name: "public.people", Columns: []string{"*"}},
+		"SELECT 1 FROM code":           {Verb: policy.VerbExecute, Kind: "function", Name: "public.store"},
+		"SELECT 1 <~> 2":               {Verb: policy.VerbExecute, Kind: "function", Name: "<~>"},
+		"SELECT lower('x')":            {Verb: policy.VerbExecute, Kind: "function", Name: "lower"},
+		"DROP VIEW v":                  {Verb: policy.VerbDefine, Kind: "view", Name: "public.v"},
+		"CREATE VIEW fresh AS TABLE v": {Verb: policy.VerbDefine, Kind: "view", Name: "agent.fresh"},
+	} {
+		effects := resolveForTests(t, sql).facts.Effects
+		if !slices.ContainsFunc(effects, func(e policy.Effect) bool {
+			return e.Verb == want.Verb && e.Kind == want.Kind && e.Name == want.Name && slices.Equal(e.Columns, want.Columns)
+		}) {
+			t.Errorf("%s: %+v lacks %+v", sql, effects, want)
+		}
+	}
+}
+
+func TestSettingsThatMayChange(t *testing.T) {
+	for sql, carried := range map[string]bool{
+		"SET standard_conforming_strings = on": true, "SET standard_conforming_strings = off": false, "SET search_path = x": false,
+		"RESET search_path": true, "SET client_encoding = 'utf-8'": true, "SET NAMES 'latin1'": false, "SET work_mem = '1MB'": true,
+		"UPDATE pg_settings SET setting = 'x'": false, "SELECT * FROM pg_settings": true, "COPY orders TO STDOUT": false,
+		"CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = x AS 'SELECT 1'": true, "ALTER ROLE agent SET search_path = x": false,
+		"SELECT set_config('a.b', email, false) FROM people": false, "SELECT set_config('a.b', 'x', false)": true,
+	} {
+		if got := resolveForTests(t, sql).refusal == nil; got != carried {
+			t.Errorf("%s: carried %v", sql, got)
+		}
+	}
+}

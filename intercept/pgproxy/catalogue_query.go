@@ -1,0 +1,62 @@
+package pgproxy
+
+// The catalogue's queries are plain SQL on the system catalogues (manual,
+// "System Catalogs"). 1255, 1259, 2604, 2617 and 2618 are the fixed OIDs of
+// pg_proc, pg_class, pg_attrdef, pg_operator and pg_rewrite. OIDs from 16384 on
+// are of objects that were made after the database was.
+func catalogueQueries() []string {
+	return []string{
+		`SELECT c.oid, n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c` +
+			` JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f', 'S')`,
+		`SELECT a.attrelid, a.attnum, a.attname FROM pg_catalog.pg_attribute a` +
+			` JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'v', 'm', 'p', 'f', 'S')`,
+		`SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits`,
+		`SELECT DISTINCT r.ev_class, d.refobjid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid` +
+			` WHERE d.classid = 2618 AND d.refclassid = 1259 AND r.ev_type = '1'`,
+		blindViews,
+		`SELECT DISTINCT ev_class FROM pg_catalog.pg_rewrite WHERE ev_type <> '1'`,
+		`SELECT ad.adrelid, ad.adnum, d.refobjsubid FROM pg_catalog.pg_attrdef ad` +
+			` JOIN pg_catalog.pg_attribute a ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum` +
+			` JOIN pg_catalog.pg_depend d ON d.classid = 2604 AND d.objid = ad.oid` +
+			` OR d.classid = 1259 AND d.objid = ad.adrelid AND d.objsubid = ad.adnum` +
+			` WHERE a.attgenerated <> '' AND d.refclassid = 1259 AND d.refobjid = ad.adrelid AND d.refobjsubid NOT IN (0, ad.adnum)`,
+		ownFunctions, ownOperators,
+		`SELECT current_user`,
+		`SHOW search_path`,
+	}
+}
+
+// blindViews are the views that read through code: functions and operators that
+// users made, but for those of extensions, which compute from their arguments
+// unless they are known to run SQL; and built-in functions and tables that the
+// server does not note a dependency on.
+//
+// With each comes the name of the function if it may do more than read.
+const blindViews = `SELECT r.ev_class, CASE WHEN p.provolatile = 'v' THEN n.nspname || '.' || p.proname ELSE '' END FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d ON d.classid = 2618 AND d.objid = r.oid` +
+	` LEFT JOIN pg_catalog.pg_operator o ON d.refclassid = 2617 AND o.oid = d.refobjid` +
+	` JOIN pg_catalog.pg_proc p ON p.oid = CASE d.refclassid WHEN 1255 THEN d.refobjid ELSE o.oprcode::oid END` +
+	` JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace` +
+	` WHERE r.ev_type = '1' AND d.refclassid IN (1255, 2617) AND p.oid >= 16384 AND (p.proname ~ '` + runsSQLNames + `' OR NOT ` + ofExtension + `)` +
+	` UNION SELECT r.ev_class, '' FROM pg_catalog.pg_rewrite r WHERE r.ev_type = '1' AND r.ev_class >= 16384 AND r.ev_action::text ~ (` +
+	`SELECT ':(relid (2613|2619|3429)|funcid (0' || coalesce(string_agg('|' || p.oid, ''), '') || ')) ' FROM pg_catalog.pg_proc p` +
+	` WHERE p.oid < 16384 AND p.proname ~ '` + readsOutsideNames + `')`
+
+// ofExtension says that the function p belongs to an extension.
+const ofExtension = `EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 1255 AND e.objid = p.oid AND e.deptype = 'e')`
+
+// runsSQLNames match functions of extensions that run SQL text, readsOutsideNames
+// the built-in functions that do, or that read files, large objects and the log.
+const (
+	runsSQLNames      = `^(dblink|crosstab|connectby|xpath_table|pg_background_|cron_)`
+	readsOutsideNames = `_to_xml|^(ts_stat|lo_get|loread|lo_open|pg_read_|pg_logical_slot_|pg_stat_get_activity|pg_stat_get_backend_activity)`
+)
+
+// ownFunctions are the functions that users made, with their volatility and
+// whether they have the name of a built-in one. ownOperators are the operators
+// whose functions are.
+const (
+	ownFunctions = `SELECT n.nspname, p.proname, p.provolatile, EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.proname = p.proname AND b.oid < 16384)` +
+		` FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384 AND NOT ` + ofExtension
+	ownOperators = `SELECT DISTINCT o.oprname FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode` +
+		` WHERE p.oid >= 16384 AND p.provolatile <> 'i' AND NOT ` + ofExtension
+)

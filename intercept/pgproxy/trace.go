@@ -1,0 +1,171 @@
+package pgproxy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
+	"github.com/headgate/gateway/policy"
+)
+
+// trace looks up the names of one statement.
+func (c *catalogue) trace(s *sqlfacts.Statement, m meaning) *traced {
+	t := &traced{
+		statement: s, opaque: s.Opaque, lost: s.UnknownFunctions,
+		stores: s.WritesDerived, renames: s.Renames,
+	}
+	t.rows = t
+	for i := range s.Effects {
+		t.addEffect(c, &s.Effects[i])
+	}
+	t.addCode(c)
+	if s.Inner != nil && (s.Prepares != "" || s.Declares != "") {
+		t.inner = c.trace(s.Inner, m)
+	}
+	if name := executed(s); name != "" {
+		t.follow(c, m.statement(name), m, "EXECUTE of a statement that the gateway has not seen")
+	}
+	if s.Fetches != "" {
+		t.follow(nil, m.cursor(s.Fetches), m, "FETCH from a cursor that the gateway has not seen")
+	}
+	return t
+}
+
+// follow makes t have the effects and rows of what it names. The server looks the
+// names of a prepared statement up again when the catalogue has changed, and so
+// does c; a cursor keeps what it was opened on.
+func (t *traced) follow(c *catalogue, named *traced, m meaning, unknown string) {
+	if t.statement.Inner == nil {
+		t.rows = nil
+	}
+	if named == nil {
+		t.opaque = append(slices.Clone(t.opaque), unknown)
+		t.lost = true
+		return
+	}
+	if c != nil {
+		named = c.trace(named.statement, m)
+	}
+	if t.statement.Inner == nil {
+		t.rows = named.rows
+	}
+	t.effects = append(slices.Clone(t.effects), named.effects...)
+	t.opaque = append(slices.Clone(t.opaque), named.opaque...)
+	t.reads = append(slices.Clone(t.reads), named.reads...)
+	t.touches = append(slices.Clone(t.touches), named.touches...)
+	t.lost = t.lost || named.lost
+	t.stores, t.emits, t.renames = t.stores || named.stores, t.emits || named.emits, t.renames || named.renames
+}
+
+// isRelation says which kinds of effects are about relations.
+func isRelation(kind string) bool {
+	switch kind {
+	case "table", "lock", "view", "materialized view", "foreign table", "maintenance":
+		return true
+	default:
+		return false
+	}
+}
+
+func (t *traced) addEffect(c *catalogue, e *sqlfacts.Effect) {
+	if !isRelation(e.Kind) || e.Name == "*" {
+		t.effects = append(t.effects, policy.Effect{Verb: e.Verb, Kind: e.Kind, Name: joinName(e.Schema, e.Name)})
+		t.addOutside(e)
+		return
+	}
+	rel := c.lookup(e.Schema, e.Name)
+	effect := policy.Effect{Verb: e.Verb, Kind: e.Kind, Name: c.nameOf(rel, e)}
+	effect.Columns = columnNames(rel, e.Columns)
+	effect.Filtered = columnNames(rel, e.Filtered)
+	t.effects = append(t.effects, effect)
+	if rel != nil {
+		t.touches = append(t.touches, rel)
+	}
+	switch e.Verb {
+	case policy.VerbRead:
+		t.addReading(rel, effect.Columns, effect.Filtered)
+	case policy.VerbCreate, policy.VerbUpdate, policy.VerbDelete:
+		t.addWriting(rel, e)
+	}
+}
+
+// addReading notes what is read, and what a view reads in turn: a policy about a
+// table must not be got round by a view.
+func (t *traced) addReading(rel *relation, columns, filtered []string) {
+	if rel == nil {
+		t.lost = true
+		return
+	}
+	t.reads = append(t.reads, reading{rel, columns, filtered})
+	t.lost = t.lost || rel.blind
+	for _, name := range rel.runs {
+		t.effects = append(t.effects, policy.Effect{Verb: policy.VerbExecute, Kind: "function", Name: name})
+	}
+	for _, source := range rel.reads {
+		t.reads = append(t.reads, reading{source, []string{"*"}, nil})
+		t.effects = append(t.effects, behind(policy.VerbRead, source))
+	}
+}
+
+// addWriting notes what a write to a view writes in turn. What rules make of a
+// write can't be told.
+func (t *traced) addWriting(rel *relation, e *sqlfacts.Effect) {
+	if rel == nil {
+		return
+	}
+	rewritten := rel.rewritten
+	for _, source := range rel.reads {
+		rewritten = rewritten || source.rewritten
+		if e.Kind == "table" {
+			t.effects = append(t.effects, behind(e.Verb, source))
+			t.touches = append(t.touches, source)
+		}
+	}
+	if rewritten {
+		t.opaque = append(slices.Clone(t.opaque), "rules rewrite what is written")
+	}
+	if rel.schema == "pg_catalog" && e.Kind == "table" {
+		t.opaque = append(slices.Clone(t.opaque), "writes to the system catalogue")
+	}
+}
+
+// behind is an effect on a relation behind a view.
+func behind(verb string, source *relation) policy.Effect {
+	return policy.Effect{Verb: verb, Kind: "table", Name: joinName(source.schema, source.name), Columns: []string{"*"}}
+}
+
+// addOutside notes values that come from outside of all relations, and those that
+// go there.
+func (t *traced) addOutside(e *sqlfacts.Effect) {
+	switch e.Kind {
+	case "file", "large object", "replication":
+		t.lost = true
+		t.emits = t.emits || e.Verb != policy.VerbRead
+	case "channel", "session", "server":
+		t.emits = t.emits || e.Verb != policy.VerbRead
+	}
+}
+
+// addCode notes the functions and operators that users made: those that may be
+// chosen in place of built-in ones, and those that may store what they are given.
+func (t *traced) addCode(c *catalogue) {
+	for _, name := range t.statement.Functions {
+		f := c.functions[name]
+		t.emits = t.emits || f.volatile || name == "setval" || strings.Contains(name, "_advisory_")
+	}
+	for _, name := range t.statement.Searched {
+		if c.functions[name].shadows {
+			t.addUnseen(name)
+		}
+	}
+	for _, name := range t.statement.Operators {
+		if c.operators[name] {
+			t.addUnseen(name)
+		}
+	}
+}
+
+func (t *traced) addUnseen(name string) {
+	t.lost, t.unseen = true, true
+	t.effects = append(t.effects, policy.Effect{Verb: policy.VerbExecute, Kind: "function", Name: name})
+}
