@@ -213,8 +213,9 @@ const (
 func (s *session) commandComplete(e *entry, tag []byte) error {
 	status := ""
 	if tag != nil {
+		var rest []byte
 		var ok bool
-		if status, _, ok = cutString(tag); !ok {
+		if status, rest, ok = cutString(tag); !ok || len(rest) != 0 {
 			return fmt.Errorf("%w: CommandComplete", errMalformed)
 		}
 	}

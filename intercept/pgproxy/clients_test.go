@@ -123,7 +123,7 @@ func TestPsql(t *testing.T) {
 			"-c":    {"-c", "SELECT 1 AS x; SELECT 2 AS y", "-c", "SELECT nothing", "-c", "SELECT 3"},
 			"-1":    {"-1", "-c", "CREATE TABLE one (a int)", "-c", "SELECT 1/0"},
 		} {
-			direct, through := runPsql(t, r.pg.Env(), args), runPsql(t, append(os.Environ(), r.env()...), args)
+			direct, through := psqlPrints(t, r.pg.Env(), args), psqlPrints(t, append(os.Environ(), r.env()...), args)
 			if direct != through {
 				t.Errorf("%s: got\n%s\nwant\n%s", name, through, direct)
 			}
@@ -131,9 +131,9 @@ func TestPsql(t *testing.T) {
 	})
 }
 
-// runPsql returns all that psql prints. Lines of the server's source, which
+// psqlPrints returns all that psql prints. Lines of the server's source, which
 // VERBOSITY verbose shows, are the same on both ways.
-func runPsql(t *testing.T, env, args []string) string {
+func psqlPrints(t *testing.T, env, args []string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -177,7 +177,7 @@ func FuzzHostileServer(f *testing.F) {
 	f.Add(byte(0), []byte("Z\x00\x00\x00\x05I"), []byte("N\x00\x00\x00\x05\x00"))
 	f.Add(byte(0), []byte("S\x00\x00\x00\x20standard_conforming_strings\x00"), []byte("A\x00\x00\x00\x0a\x00\x00\x00\x00a\x00"))
 	f.Fuzz(func(t *testing.T, kind byte, before, behind []byte) {
-		if bytes.Contains(before, canary) || bytes.Contains(behind, canary) {
+		if bytes.Contains(before, canary) || bytes.Contains(behind, canary) || !wholeMessages(before) {
 			return
 		}
 		s := detached(t, policy.Mask{Table: "public.secret", Column: "value", Method: "redact"})
@@ -198,6 +198,18 @@ func FuzzHostileServer(f *testing.F) {
 			in = in[used:]
 		}
 	})
+}
+
+// wholeMessages reports whether what follows b is a message of its own.
+func wholeMessages(b []byte) bool {
+	for len(b) >= headerSize {
+		n, err := bodyLength(b)
+		if err != nil || headerSize+n > len(b) {
+			return false
+		}
+		b = b[headerSize+n:]
+	}
+	return len(b) == 0
 }
 
 func extendedBytes(sql string) []byte {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -51,11 +53,28 @@ func (p *Interceptor) dialUpstream(ctx context.Context, cred *credsource.Credent
 	if err != nil {
 		return nil, fmt.Errorf("pgproxy: %w", err)
 	}
-	if n := hijacked.Frontend.ReadBufferLen(); n != 0 {
-		return nil, errors.Join(fmt.Errorf("pgproxy: server sent %d bytes nobody asked for", n), hijacked.Conn.Close())
+	if err := quiesce(hijacked); err != nil {
+		return nil, errors.Join(err, hijacked.Conn.Close())
 	}
 	hijacked.Frontend = nil // its buffers are of no more use
 	return &upstream{conn: hijacked.Conn, parameters: hijacked.ParameterStatuses, status: hijacked.TxStatus, key: hijacked}, nil
+}
+
+// quiesce makes sure that nothing but the caller reads from the connection. When
+// a write takes long, pgconn starts to read in the background; that read may be
+// under way still and would take the answer to the first statement. A read with a
+// deadline in the past waits for its end and consumes nothing.
+func quiesce(h *pgconn.HijackedConn) error {
+	if err := h.Conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return fmt.Errorf("pgproxy: %w", err)
+	}
+	if _, err := h.Frontend.Receive(); !errors.Is(err, os.ErrDeadlineExceeded) || h.Frontend.ReadBufferLen() != 0 {
+		return errors.Join(errors.New("pgproxy: server sent what nobody asked for"), err)
+	}
+	if err := h.Conn.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("pgproxy: %w", err)
+	}
+	return nil
 }
 
 // upstreamConfig sets every field that matters itself: what pgconn would take
