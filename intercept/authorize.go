@@ -22,7 +22,7 @@ func (g *Guard) Authorize(ctx context.Context, cmd *policy.Command) Verdict {
 // AuthorizeWaiting is Authorize for interceptors that can tell the client that a
 // human is being waited for: waiting is called at most once, before the wait.
 func (g *Guard) AuthorizeWaiting(ctx context.Context, cmd *policy.Command, waiting func(approve.Pending)) Verdict {
-	if !g.in(stateConnected) {
+	if cmd == nil || !g.in(stateConnected) {
 		return Verdict{Refusal: &Refusal{Code: CodeInternal, Reason: ErrOutOfOrder.Error()}}
 	}
 	v, _ := g.judge(ctx, cmd, waiting)
@@ -34,20 +34,36 @@ func (g *Guard) AuthorizeWaiting(ctx context.Context, cmd *policy.Command, waiti
 // for a human. The caller then uses AuthorizeWaiting.
 func (g *Guard) TryAuthorize(cmd *policy.Command) (Verdict, bool) {
 	rememberer, ok := g.cfg.Policy.(Rememberer)
-	if !ok || !g.in(stateConnected) {
+	if !ok || cmd == nil || !g.in(stateConnected) {
 		return Verdict{}, false
 	}
 	start := g.cfg.Now()
-	q := g.question(cmd, nil)
-	defer q.free()
-	decision, ok := rememberer.Remembered(&q.input)
-	if !ok || decision.Limit != nil || decision.Outcome == policy.Ask && cmd.Action != policy.ActionPrepare {
+	if g.over(start) != nil {
 		return Verdict{}, false
 	}
-	if at := g.connectAt.Load(); at == nil || *at != decision.Revision {
+	decision, ok := g.remembered(rememberer, cmd)
+	if !ok || decision.Limit != nil || mustAsk(cmd, decision) || g.connectStale(decision.Revision) {
 		return Verdict{}, false
 	}
 	return g.settle(start, cmd, decision, nil), true
+}
+
+// remembered asks for a decision from memory. One that panics has none: Evaluate
+// will say why.
+func (g *Guard) remembered(r Rememberer, cmd *policy.Command) (d policy.Decision, ok bool) {
+	defer func() {
+		if recover() != nil {
+			d, ok = policy.Decision{}, false
+		}
+	}()
+	q := g.question(cmd, nil)
+	defer q.free()
+	return r.Remembered(&q.input)
+}
+
+// mustAsk reports whether a human has to agree before cmd is sent.
+func mustAsk(cmd *policy.Command, d policy.Decision) bool {
+	return d.Outcome == policy.Ask && cmd.Action != policy.ActionPrepare
 }
 
 // A Rememberer is a policy.Evaluator that can answer from memory. Remembered
@@ -61,22 +77,26 @@ func (g *Guard) judge(ctx context.Context, cmd *policy.Command, waiting func(app
 	ctx, stop := g.joined(ctx)
 	defer stop()
 	start := g.cfg.Now()
-	if cause := context.Cause(g.ctx); cause != nil {
+	if cause := g.over(start); cause != nil {
 		return Verdict{Refusal: ended(cause)}, policy.Decision{}
 	}
 	decision, refusal := g.decide(ctx, cmd, nil)
 	if refusal == nil && g.connectStale(decision.Revision) {
 		refusal = g.reconnect(ctx)
 	}
-	if refusal == nil && decision.Outcome == policy.Ask && cmd.Action != policy.ActionPrepare {
+	if refusal == nil && mustAsk(cmd, decision) {
 		decision, refusal = g.ask(ctx, cmd, decision, waiting)
+	}
+	if cause := g.over(g.cfg.Now()); cause != nil && (refusal == nil || refusal.Code != CodeDenied) {
+		refusal = ended(cause)
 	}
 	return g.settle(start, cmd, decision, refusal), decision
 }
 
-// settle records the command and makes its verdict.
+// settle records the command and makes its verdict. A decision that asks has been
+// answered by now, or is about a command that need not be.
 func (g *Guard) settle(start time.Time, cmd *policy.Command, decision policy.Decision, refusal *Refusal) Verdict {
-	if refusal == nil && decision.Outcome == policy.Deny {
+	if refusal == nil && decision.Outcome != policy.Allow && decision.Outcome != policy.Ask {
 		refusal = denied(decision)
 	}
 	v := Verdict{Forward: refusal == nil, Refusal: refusal, Revision: decision.Revision, Sequence: g.sequence.Add(1)}
@@ -141,12 +161,13 @@ func (g *Guard) connectStale(revision string) bool {
 }
 
 // reconnect judges connecting again under a changed policy: a right that has
-// been taken away ends the session.
+// been taken away ends the session, and so does one that now takes a human,
+// unless one has agreed.
 func (g *Guard) reconnect(ctx context.Context) *Refusal {
 	g.connectMu.Lock()
 	defer g.connectMu.Unlock()
 	decision, refusal := g.decide(ctx, g.connectCommand(), nil)
-	if refusal == nil && decision.Outcome == policy.Deny {
+	if refusal == nil && decision.Outcome != policy.Allow && (decision.Outcome != policy.Ask || !g.connectAsked) {
 		refusal = denied(decision)
 	}
 	if refusal != nil {

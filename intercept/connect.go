@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/headgate/gateway/approve"
 	"github.com/headgate/gateway/credsource"
@@ -17,30 +18,31 @@ var ErrCredentialRefused = errors.New("intercept: upstream refused the credentia
 
 // Connect judges the action "connect", fetches the credential and calls dial
 // with it. dial must not keep the credential: the Guard releases it when the
-// session ends. waiting is as in AuthorizeWaiting.
+// session ends, or at once when dialing fails. waiting is as in AuthorizeWaiting.
 //
 // A Verdict that refuses comes with a nil error; an error means that the
 // upstream could not be reached, and may be told to the host but not, in its
-// text, to the client.
+// text, to the client. After either Connect may be called again.
 func (g *Guard) Connect(ctx context.Context, waiting func(approve.Pending), dial func(context.Context, *credsource.Credential) error) (Verdict, error) {
-	if !g.in(stateIdentified) {
+	if !g.move(stateIdentified, stateConnecting) {
 		return Verdict{}, ErrOutOfOrder
 	}
+	defer g.move(stateConnecting, stateIdentified)
 	v, decision := g.judge(ctx, g.connectCommand(), waiting)
 	if !v.Forward {
 		return v, nil
 	}
 	g.connectAt.Store(&decision.Revision)
+	g.connectAsked = decision.Outcome == policy.Ask
 	req := credsource.Request{Identity: g.id, Target: &g.cfg.Target, Session: g.cfg.Session, Decision: &decision}
+	ctx, stop := g.joined(ctx)
+	defer stop()
 	if err := g.dial(ctx, req, dial); err != nil {
-		return Verdict{}, err
+		return Verdict{}, errors.Join(err, g.hold(ctx, nil))
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.state != stateIdentified {
+	if !g.move(stateConnecting, stateConnected) {
 		return Verdict{}, ErrOutOfOrder
 	}
-	g.state = stateConnected
 	return v, nil
 }
 
@@ -51,15 +53,16 @@ func (g *Guard) connectCommand() *policy.Command {
 	}}
 }
 
+// dial fetches a credential and dials with it, once more with a fresh one if the
+// upstream refuses the first.
 func (g *Guard) dial(ctx context.Context, req credsource.Request, dial func(context.Context, *credsource.Credential) error) error {
-	if g.cfg.Source == nil {
-		return credsource.ErrNoSource
-	}
-	cred, err := lease(g.cfg.Source.Credential(ctx, req))
+	cred, err := g.fetch(ctx, req)
 	if err != nil {
 		return err
 	}
-	g.hold(cred)
+	if err := g.hold(ctx, cred); err != nil {
+		return err
+	}
 	err = dial(ctx, cred)
 	if !errors.Is(err, ErrCredentialRefused) {
 		return err
@@ -68,34 +71,68 @@ func (g *Guard) dial(ctx context.Context, req credsource.Request, dial func(cont
 	if !ok {
 		return err
 	}
-	fresh, refreshErr := lease(refresher.Refresh(ctx, req, cred))
+	fresh, refreshErr := lease(func() (*credsource.Credential, error) { return refresher.Refresh(ctx, req, cred) })
 	if refreshErr != nil {
 		return errors.Join(err, refreshErr)
 	}
-	g.hold(fresh)
-	if err := cred.Release(ctx); err != nil {
-		if err := g.Note("credential_release_failed", map[string]string{"version": cred.Version}); err != nil {
-			return err
-		}
+	if err := g.hold(ctx, fresh); err != nil {
+		return err
 	}
 	return dial(ctx, fresh)
 }
 
-// hold keeps the lease for Close. A Guard that has been closed meanwhile can't
-// keep it: it goes back at once.
-func (g *Guard) hold(cred *credsource.Credential) {
-	g.mu.Lock()
-	closed := g.state == stateClosed
-	if !closed {
-		g.credential = cred
+func (g *Guard) fetch(ctx context.Context, req credsource.Request) (*credsource.Credential, error) {
+	if g.cfg.Source == nil {
+		return nil, credsource.ErrNoSource
 	}
-	g.mu.Unlock()
-	if closed {
-		_ = cred.Release(context.WithoutCancel(g.ctx)) // nobody is left to tell
-	}
+	return lease(func() (*credsource.Credential, error) { return g.cfg.Source.Credential(ctx, req) })
 }
 
-func lease(cred *credsource.Credential, err error) (*credsource.Credential, error) {
+// hold keeps the lease for Close, in place of the one that it has, which goes
+// back. A Guard that has been closed meanwhile keeps none.
+func (g *Guard) hold(ctx context.Context, cred *credsource.Credential) error {
+	g.mu.Lock()
+	closed := g.state == stateClosed
+	old := g.credential
+	if g.credential = cred; closed {
+		g.credential = nil
+	}
+	g.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout) // what is not revoked lives on
+	defer cancel()
+	if old != nil && old != cred && release(ctx, old) != nil {
+		if err := g.Note("credential_release_failed", map[string]string{"version": old.Version}); err != nil {
+			return err
+		}
+	}
+	if closed {
+		_ = release(ctx, cred) // nobody is left to tell
+		return ErrOutOfOrder
+	}
+	return nil
+}
+
+// releaseTimeout bounds giving a lease back before the session's end.
+const releaseTimeout = 10 * time.Second
+
+func release(ctx context.Context, cred *credsource.Credential) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("credential: release panicked: %T", r)
+		}
+	}()
+	return cred.Release(ctx)
+}
+
+// lease asks a source. What a source panics with may hold a secret, so only its
+// type is told.
+func lease(ask func() (*credsource.Credential, error)) (cred *credsource.Credential, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			cred, err = nil, fmt.Errorf("credential: source panicked: %T", r)
+		}
+	}()
+	cred, err = ask()
 	if err != nil {
 		return nil, fmt.Errorf("credential: %w", err)
 	}

@@ -41,7 +41,9 @@ type GuardConfig struct {
 
 // A Guard is one live session. Its methods must be called in the order Identify,
 // Connect, then Authorize and Result in pairs; anything out of order is refused.
-// Authorize, Output, Result and Note are safe for concurrent use.
+// Authorize, Output, Result, Note, End and Close are safe for concurrent use; of
+// several calls of Identify or Connect at a time one acts and the others are
+// refused.
 type Guard struct {
 	cfg     GuardConfig
 	started time.Time
@@ -61,20 +63,25 @@ type Guard struct {
 	labels    atomic.Pointer[map[string]string]
 	connectAt atomic.Pointer[string] // revision under which connecting was judged
 	connectMu sync.Mutex
+	// connectAsked says that a human agreed to connecting. Set before the first
+	// command.
+	connectAsked bool
 }
 
 type state uint8
 
 const (
 	stateNew state = iota
+	stateIdentifying
 	stateIdentified
+	stateConnecting
 	stateConnected
 	stateClosed
 )
 
-// Errors that callers can test for. Each of them ends the session.
+// Errors that callers can test for. All but ErrOutOfOrder end the session.
 var (
-	// ErrOutOfOrder says that a method was called before its turn.
+	// ErrOutOfOrder says that a method was called out of its turn.
 	ErrOutOfOrder = errors.New("intercept: out of order")
 	// ErrRecorder says that the record can't be kept.
 	ErrRecorder = errors.New("intercept: recorder failed")
@@ -143,14 +150,15 @@ func (g *Guard) Close(ctx context.Context, reason string) error {
 		return nil
 	}
 	g.state = stateClosed
-	cred, timer, log := g.credential, g.expiry, g.log
+	timer, log := g.expiry, g.log
+	cred := g.credential
 	g.credential = nil
 	g.mu.Unlock()
 	g.cancel(context.Canceled)
 	if timer != nil {
 		timer.Stop()
 	}
-	err := cred.Release(ctx)
+	err := release(ctx, cred)
 	if log != nil {
 		if sealErr := log.Close(reason); sealErr != nil {
 			err = errors.Join(err, fmt.Errorf("%w: %w", ErrRecorder, sealErr))
@@ -178,6 +186,26 @@ func (g *Guard) in(s state) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.state == s
+}
+
+// move goes from one state to another, or reports that it is in neither.
+func (g *Guard) move(from, to state) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state != from {
+		return false
+	}
+	g.state = to
+	return true
+}
+
+// over returns why the session must not go on at the time now, nil while it may.
+// It does not rely on the timer alone: a machine that slept stops timers.
+func (g *Guard) over(now time.Time) error {
+	if g.ctx.Err() == nil && g.id != nil && !g.id.Expires.IsZero() && !now.Before(g.id.Expires) {
+		g.End(ErrExpired)
+	}
+	return context.Cause(g.ctx)
 }
 
 // Current reports whether a verdict was reached under the policy that is in

@@ -16,75 +16,17 @@ import (
 // repeat, so each pair is written once, as TypeFacts, and commands refer to it
 // by number: together they hold the policy's full input.
 
-// factsRecord is the payload of record.TypeFacts.
-type factsRecord struct {
-	Ref      int              `json:"ref"`
-	Facts    *policy.Facts    `json:"facts"`
-	Decision *policy.Decision `json:"decision"`
-}
-
-// factsIndex numbers the pairs of facts and decision that are in the record.
-type factsIndex struct {
-	mu   sync.Mutex
-	refs map[factsKey]int
-	next int
-}
-
-// maxFacts bounds the index; beyond it numbering goes on with an empty index.
-const maxFacts = 4096
-
-// factsKey tells pairs apart by the identity of their immutable parts. Holding
-// the pointers keeps them from being used again.
-type factsKey struct {
-	facts    *policy.Facts
-	masks    *policy.Mask
-	reasons  *policy.Reason
-	labels   int
-	outcome  policy.Outcome
-	revision string
-}
-
-func keyOf(f *policy.Facts, d policy.Decision) factsKey {
-	k := factsKey{facts: f, labels: len(d.Labels), outcome: d.Outcome, revision: d.Revision}
-	if len(d.Masks) > 0 {
-		k.masks = &d.Masks[0]
-	}
-	if len(d.Reasons) > 0 {
-		k.reasons = &d.Reasons[0]
-	}
-	return k
-}
-
-// ref returns the number of the pair, and whether it has just been given.
-func (x *factsIndex) ref(f *policy.Facts, d policy.Decision) (int, bool) {
-	key := keyOf(f, d)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if n, ok := x.refs[key]; ok {
-		return n, false
-	}
-	if x.refs == nil || len(x.refs) >= maxFacts {
-		x.refs = make(map[factsKey]int)
-	}
-	x.next++
-	x.refs[key] = x.next
-	return x.next, true
-}
+// maxPooled bounds the buffers that are kept for the next entry.
+const maxPooled = 64 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
 // recordCommand puts the command and its verdict into the record. If it fails
 // the session ends.
 func (g *Guard) recordCommand(cmd *policy.Command, d policy.Decision, v Verdict) error {
-	ref, fresh := g.facts.ref(cmd.Facts, d)
-	if fresh {
-		payload, err := json.Marshal(factsRecord{Ref: ref, Facts: cmd.Facts, Decision: &d})
-		if err != nil {
-			return g.fail(err)
-		}
-		if err := g.append(record.TypeFacts, 0, payload); err != nil {
-			return err
-		}
+	ref, err := g.recordFacts(cmd.Facts, d)
+	if err != nil {
+		return err
 	}
 	pb := buffers.Get().(*[]byte)
 	defer buffers.Put(pb)
@@ -92,8 +34,8 @@ func (g *Guard) recordCommand(cmd *policy.Command, d policy.Decision, v Verdict)
 	if err != nil {
 		return g.fail(err)
 	}
-	if cap(b) <= 64<<10 {
-		*pb = b[:0]
+	if cap(b) <= maxPooled {
+		*pb = b
 	}
 	if len(b) > record.MaxPayload {
 		return g.recordLong(cmd, ref, v, b)
@@ -156,14 +98,19 @@ func appendCommand(b []byte, cmd *policy.Command, ref int, v Verdict) ([]byte, e
 
 // Refuse records a command that the interceptor itself refuses, without asking
 // the policy, as what it can't parse or doesn't carry. The returned Verdict
-// refuses.
+// refuses, with CodeInternal if r is nil.
 func (g *Guard) Refuse(cmd *policy.Command, r *Refusal) Verdict {
+	r = Verdict{Refusal: r}.Refused()
+	if cmd == nil {
+		return Verdict{Refusal: r}
+	}
 	return g.settle(g.cfg.Now(), cmd, policy.Decision{}, r)
 }
 
 // Withhold takes back a Verdict that forwards, before anything was sent, because
 // the interceptor can't apply its masks. The returned Verdict refuses.
 func (g *Guard) Withhold(v Verdict, r *Refusal) Verdict {
+	r = Verdict{Refusal: r}.Refused()
 	g.counters.denied.Add(1)
 	if err := g.Result(v, Outcome{Status: "withheld", Failure: r.Code}); err != nil {
 		r = &Refusal{Code: CodeRecorder, Reason: "the session's record could not be kept"}
@@ -183,12 +130,17 @@ type Outcome struct {
 }
 
 // Result records how the command of a verdict ended and counts it. An error
-// means that the record can't be kept and the session ends.
+// means that the record can't be kept and the session ends, or that v is not the
+// Verdict of a command.
 func (g *Guard) Result(v Verdict, o Outcome) error {
+	if v.Sequence == 0 {
+		return ErrOutOfOrder
+	}
 	g.counters.rows.Add(o.Rows)
 	g.counters.bytes.Add(o.Bytes)
-	var scratch [256]byte
-	b := append(scratch[:0], `{"n":`...)
+	pb := buffers.Get().(*[]byte)
+	defer buffers.Put(pb)
+	b := append((*pb)[:0], `{"n":`...)
 	b = strconv.AppendUint(b, v.Sequence, 10)
 	b = append(b, `,"status":`...)
 	b = appendJSONString(b, o.Status)
@@ -199,8 +151,11 @@ func (g *Guard) Result(v Verdict, o Outcome) error {
 	b = append(b, `,"rows":`...)
 	b = strconv.AppendInt(b, o.Rows, 10)
 	b = append(b, `,"bytes":`...)
-	b = strconv.AppendInt(b, o.Bytes, 10)
-	return g.append(record.TypeResult, 0, append(b, '}'))
+	b = append(strconv.AppendInt(b, o.Bytes, 10), '}')
+	if cap(b) <= maxPooled {
+		*pb = b
+	}
+	return g.append(record.TypeResult, 0, b)
 }
 
 // Output records bytes that are about to be released to the client, masked. It
@@ -262,8 +217,17 @@ func (g *Guard) append(t record.Type, stream uint8, payload []byte) error {
 	if g.log == nil {
 		return ErrOutOfOrder
 	}
-	if err := g.log.Append(record.Entry{Type: t, Stream: stream, Payload: payload}); err != nil {
+	if err := keep(g.log, record.Entry{Type: t, Stream: stream, Payload: payload}); err != nil {
 		return g.fail(err)
 	}
 	return nil
+}
+
+func keep(log record.Log, e record.Entry) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("recorder panicked: %v", r)
+		}
+	}()
+	return log.Append(e)
 }
