@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -99,12 +100,12 @@ type Gateway struct {
 	open     int
 	unproven int
 	closed   bool
-	serving  sync.WaitGroup
+	running  sync.WaitGroup // of connections and listeners; grows under mu while not closed
 }
 
 // Errors that callers can test for.
 var (
-	// ErrClosed is returned by whatever is called after Shutdown.
+	// ErrClosed is returned by whatever would begin something after Shutdown.
 	ErrClosed = errors.New("gateway: closed")
 	// ErrNoRoute says that there is no route of that name.
 	ErrNoRoute = errors.New("gateway: no such route")
@@ -132,8 +133,13 @@ func New(cfg Config) (*Gateway, error) {
 
 // Serve accepts clients on the listeners of all routes until ctx is done or a
 // listener fails, and then closes the listeners. Sessions go on: Shutdown ends
-// them. It returns nil after ctx is done or Shutdown.
+// them. It returns nil after ctx is done or Shutdown, and ErrClosed if Shutdown
+// came first. It is called once.
 func (g *Gateway) Serve(ctx context.Context) error {
+	if !g.run() {
+		return ErrClosed
+	}
+	defer g.running.Done()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(g.ctx, cancel)
@@ -167,7 +173,12 @@ func (g *Gateway) ServeConn(ctx context.Context, route string, conn net.Conn) er
 	if !ok {
 		return errors.Join(fmt.Errorf("%w: %q", ErrNoRoute, route), conn.Close())
 	}
-	return g.serve(ctx, r, conn, nil)
+	place, err := g.admit()
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	defer place.done()
+	return g.serve(ctx, r, conn, nil, place)
 }
 
 // DialContext returns a connection to a route, in process: no port is opened and
@@ -181,28 +192,49 @@ func (g *Gateway) DialContext(ctx context.Context, route string, proof identity.
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrNoRoute, route)
 	}
-	if g.ctx.Err() != nil {
-		return nil, ErrClosed
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	place, err := g.admit()
+	if err != nil {
+		return nil, err
 	}
 	near, far := net.Pipe()
 	go func() {
-		if err := g.serve(context.WithoutCancel(ctx), r, far, &proof); err != nil {
+		defer place.done()
+		if err := g.serve(context.WithoutCancel(ctx), r, far, &proof, place); err != nil {
 			g.watch.logger.Info("session failed", "route", route, "error", err)
 		}
 	}()
 	return near, nil
 }
 
+// run says that a method runs that Shutdown has to wait for.
+func (g *Gateway) run() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		g.running.Add(1)
+	}
+	return !g.closed
+}
+
 // Shutdown ends all sessions, after telling their clients, closes the listeners
-// and waits until every goroutine of the Gateway has ended or ctx is done.
+// and waits until every goroutine of the Gateway has ended or ctx is done. It may
+// be called again, to go on waiting.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
 	g.cancel(intercept.ErrShutdown)
+	for _, r := range g.routes {
+		if r.Listener != nil {
+			_ = r.Listener.Close() // it may be closed already
+		}
+	}
 	done := make(chan struct{})
 	go func() {
-		g.serving.Wait()
+		g.running.Wait()
 		close(done)
 	}()
 	select {
@@ -234,7 +266,7 @@ func check(c *Config) error {
 		need(r.Interceptor != nil, fmt.Sprintf("Routes[%d].Interceptor is nil", i))
 		need(r.Credentials != nil, fmt.Sprintf("Routes[%d].Credentials is nil", i))
 		seen[r.Name] = true
-		r.Labels = copyLabels(r.Labels)
+		r.Labels = maps.Clone(r.Labels)
 		routes[i] = r
 	}
 	c.Routes = routes
@@ -251,15 +283,4 @@ func check(c *Config) error {
 		c.Now = time.Now
 	}
 	return errors.Join(problems...)
-}
-
-func copyLabels(labels map[string]string) map[string]string {
-	if len(labels) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(labels))
-	for k, v := range labels {
-		out[k] = v
-	}
-	return out
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -19,9 +21,10 @@ import (
 func (g *Gateway) accept(ctx context.Context, r *Route) error {
 	stop := context.AfterFunc(ctx, func() { _ = r.Listener.Close() }) // unblocks Accept
 	defer stop()
+	defer func() { _ = r.Listener.Close() }() // closed already, as a rule
 	for {
 		conn, err := r.Listener.Accept()
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || g.ctx.Err() != nil {
 			if conn != nil {
 				_ = conn.Close()
 			}
@@ -64,25 +67,28 @@ func isTemporary(err error) bool {
 }
 
 func (g *Gateway) serveAccepted(r *Route, conn net.Conn) {
+	place, err := g.admit()
+	if err != nil {
+		_ = conn.Close() // it may be gone
+		g.watch.logger.Info("connection refused", "route", r.Name, "client", clientAddress(conn, nil), "error", err)
+		return
+	}
 	go func() {
-		if err := g.serve(g.ctx, r, conn, nil); err != nil {
-			g.watch.logger.Info("connection ended", "route", r.Name, "client", conn.RemoteAddr().String(), "error", err)
+		defer place.done()
+		if err := g.serve(g.ctx, r, conn, nil, place); err != nil {
+			g.watch.logger.Info("connection ended", "route", r.Name, "client", clientAddress(conn, nil), "error", err)
 		}
 	}()
 }
 
-// serve carries one connection. proof is set for connections from in process.
-func (g *Gateway) serve(ctx context.Context, r *Route, conn net.Conn, proof *identity.Proof) (err error) {
-	release, err := g.admit()
-	if err != nil {
-		return errors.Join(err, conn.Close())
-	}
-	defer release.done()
+// serve carries one connection, which has its place. proof is set for connections
+// from in process.
+func (g *Gateway) serve(ctx context.Context, r *Route, conn net.Conn, proof *identity.Proof, place *admission) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(g.ctx, func() { cancel(context.Cause(g.ctx)) })
 	defer stop()
-	s := &session{gateway: g, admission: release}
+	s := &session{gateway: g, admission: place}
 	guard, err := intercept.NewGuard(ctx, intercept.GuardConfig{
 		Session:  newSessionID(),
 		Client:   clientAddress(conn, proof),
@@ -100,12 +106,18 @@ func (g *Gateway) serve(ctx context.Context, r *Route, conn net.Conn, proof *ide
 }
 
 // intercept runs the interceptor and turns a panic into an error: one session
-// must not take the host program down.
+// must not take the host program down. What it panicked with may hold a secret
+// and is told only if the runtime made it; the log gets the stack.
 func (s *session) intercept(ctx context.Context, i intercept.Interceptor, conn net.Conn) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.guard.End(errPanic)
-			err = errors.Join(fmt.Errorf("%w: %v", errPanic, r), conn.Close())
+			what := fmt.Sprintf("%T", r)
+			if fault, ok := r.(runtime.Error); ok {
+				what = fault.Error()
+			}
+			s.gateway.watch.logger.Error("interceptor panicked", "session", s.guard.Session(), "panic", what, "stack", string(debug.Stack()))
+			err = errors.Join(fmt.Errorf("%w: %s", errPanic, what), conn.Close())
 		}
 	}()
 	return i.Intercept(ctx, conn, s.guard)
@@ -132,7 +144,7 @@ func (s *session) close(ctx context.Context, cause error) error {
 }
 
 func clientAddress(conn net.Conn, proof *identity.Proof) string {
-	if proof != nil {
+	if proof != nil || conn.RemoteAddr() == nil {
 		return ""
 	}
 	return conn.RemoteAddr().String()
@@ -164,7 +176,7 @@ func (g *Gateway) admit() (*admission, error) {
 	}
 	g.open++
 	g.unproven++
-	g.serving.Add(1)
+	g.running.Add(1)
 	return &admission{gateway: g}, nil
 }
 
@@ -183,5 +195,5 @@ func (a *admission) done() {
 	a.gateway.mu.Lock()
 	a.gateway.open--
 	a.gateway.mu.Unlock()
-	a.gateway.serving.Done()
+	a.gateway.running.Done()
 }

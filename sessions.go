@@ -12,7 +12,8 @@ import (
 	"github.com/headgate/gateway/policy/identity"
 )
 
-// A SessionInfo describes a live session. It is a snapshot.
+// A SessionInfo describes a live session. It is a snapshot, whose maps and slices
+// are shared: read them only.
 type SessionInfo struct {
 	policy.Session
 	Target   policy.Target
@@ -40,7 +41,9 @@ func (g *Gateway) Sessions() []SessionInfo {
 type Selector struct {
 	// Session is a session's id.
 	Session string
-	// Subject is a principal, anywhere in a session's chain; Issuer narrows it.
+	// Subject is a principal, anywhere in a session's chain. Issuer narrows the
+	// other fields to sessions of one issuer's principals, and Subject to that
+	// issuer's; alone it matches none.
 	Subject, Issuer string
 	// Target is a route's name.
 	Target string
@@ -70,12 +73,12 @@ func (sel Selector) matches(i SessionInfo) bool {
 	}
 	return (sel.Session == "" || sel.Session == i.ID) &&
 		(sel.Target == "" || sel.Target == i.Target.Name) &&
-		(sel.Subject == "" || sel.namesParty(i.Identity))
+		(sel.Subject == "" && sel.Issuer == "" || sel.namesParty(i.Identity))
 }
 
 func (sel Selector) namesParty(id policy.Identity) bool {
 	for _, p := range id.Principals() {
-		if p.Subject == sel.Subject && (sel.Issuer == "" || p.Issuer == sel.Issuer) {
+		if (sel.Subject == "" || p.Subject == sel.Subject) && (sel.Issuer == "" || p.Issuer == sel.Issuer) {
 			return true
 		}
 	}
