@@ -92,7 +92,7 @@ type Gateway struct {
 	routes map[string]*Route
 	watch  *watch
 
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // the Gateway's life
 	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
@@ -142,7 +142,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	defer g.running.Done()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(g.ctx, cancel)
+	stop := context.AfterFunc(g.ctx, cancel) //nolint:contextcheck // both end it
 	defer stop()
 	var failures []error
 	var mu sync.Mutex

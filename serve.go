@@ -86,7 +86,7 @@ func (g *Gateway) serveAccepted(r *Route, conn net.Conn) {
 func (g *Gateway) serve(ctx context.Context, r *Route, conn net.Conn, proof *identity.Proof, place *admission) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := context.AfterFunc(g.ctx, func() { cancel(context.Cause(g.ctx)) })
+	stop := context.AfterFunc(g.ctx, func() { cancel(context.Cause(g.ctx)) }) //nolint:contextcheck // both end it
 	defer stop()
 	s := &session{gateway: g, admission: place}
 	guard, err := intercept.NewGuard(ctx, intercept.GuardConfig{
@@ -131,7 +131,7 @@ const closeTimeout = 10 * time.Second
 // close seals the session.
 func (s *session) close(ctx context.Context, cause error) error {
 	reason := "closed"
-	if ended := context.Cause(s.guard.Context()); ended != nil {
+	if ended := context.Cause(s.guard.Context()); ended != nil { //nolint:contextcheck // the session's, not the caller's
 		reason = ended.Error()
 	} else if cause != nil {
 		reason = "failed"

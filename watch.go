@@ -56,6 +56,7 @@ func newWatch(c *Config) (*watch, error) {
 	return w, err
 }
 
+//nolint:spancheck // ended ends it
 func (w *watch) started(g *intercept.Guard) trace.Span {
 	target := targetAttributes(g)
 	w.sessions.Add(context.Background(), 1, metric.WithAttributes(target...))

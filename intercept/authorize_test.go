@@ -34,7 +34,7 @@ func TestPolicyThatFailsDenies(t *testing.T) {
 		"error":              func(context.Context, *policy.Input) (policy.Decision, error) { return policy.Decision{}, errBroken },
 		"decision and error": func(context.Context, *policy.Input) (policy.Decision, error) { return allow, errBroken },
 		"panic":              func(context.Context, *policy.Input) (policy.Decision, error) { panic("boom") },
-		"nil panic":          func(context.Context, *policy.Input) (policy.Decision, error) { panic(error(nil)) },
+		"nil panic":          func(context.Context, *policy.Input) (policy.Decision, error) { panic(error(nil)) }, //nolint:govet // on purpose
 		"none":               nil,
 		"timeout": func(ctx context.Context, _ *policy.Input) (policy.Decision, error) {
 			<-ctx.Done()

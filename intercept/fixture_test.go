@@ -31,7 +31,7 @@ func newRig(tb testing.TB, changes ...change) *rig {
 	r := &rig{recorder: new(record.Memory)}
 	cfg := intercept.GuardConfig{
 		Session: session, Client: "192.0.2.1:5", Target: policy.Target{Name: "orders", Protocol: "lines"},
-		Identity: identity.VerifierFunc(func(contextb.Context, identity.Proof) (policy.Identity, error) { return agent(), nil }),
+		Identity: identity.VerifierFunc(func(context.Context, identity.Proof) (policy.Identity, error) { return agent(), nil }),
 		Policy:   always(policy.Allow), Recorder: r.recorder, Source: new(vault),
 	}
 	for _, c := range changes {
@@ -42,7 +42,7 @@ func newRig(tb testing.TB, changes ...change) *rig {
 		tb.Fatal(err)
 	}
 	r.Guard = g
-	tb.Cleanup(func() { _ = g.Close(contextb.Background(), "test over") }) // what Close returns has its own tests
+	tb.Cleanup(func() { _ = g.Close(context.Background(), "test over") }) // what Close returns has its own tests
 	return r
 }
 

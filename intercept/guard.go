@@ -47,7 +47,7 @@ type GuardConfig struct {
 type Guard struct {
 	cfg     GuardConfig
 	started time.Time
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // the session's life
 	cancel  context.CancelCauseFunc
 
 	mu         sync.Mutex

@@ -36,7 +36,7 @@ func (g *Guard) Identify(ctx context.Context, p identity.Proof) error {
 	}
 	p.Target, p.RemoteAddr = g.cfg.Target.Name, g.cfg.Client
 	id, err := g.verify(ctx, p)
-	if cause := context.Cause(g.ctx); cause != nil {
+	if cause := context.Cause(g.ctx); cause != nil { //nolint:contextcheck // the session's end, whoever calls
 		return errors.Join(cause, err)
 	}
 	if err != nil {

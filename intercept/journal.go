@@ -28,7 +28,7 @@ func (g *Guard) recordCommand(cmd *policy.Command, d policy.Decision, v Verdict)
 	if err != nil {
 		return err
 	}
-	pb := buffers.Get().(*[]byte)
+	pb := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer buffers.Put(pb)
 	b, err := appendCommand((*pb)[:0], cmd, ref, v)
 	if err != nil {
@@ -138,9 +138,9 @@ func (g *Guard) Result(v Verdict, o Outcome) error {
 	}
 	g.counters.rows.Add(o.Rows)
 	g.counters.bytes.Add(o.Bytes)
-	pb := buffers.Get().(*[]byte)
+	pb := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer buffers.Put(pb)
-	b := append((*pb)[:0], `{"n":`...)
+	b := append((*pb)[:0], `{"n":`...) //nolint:gocritic // it goes back below, unless it has grown large
 	b = strconv.AppendUint(b, v.Sequence, 10)
 	b = append(b, `,"status":`...)
 	b = appendJSONString(b, o.Status)

@@ -47,9 +47,10 @@ func TestOutOfOrderIsRefused(t *testing.T) {
 		c.Policy = &memory{decision: policy.Decision{Outcome: policy.Allow, Revision: "1"}}
 	}
 	for state, begin := range map[string]func(*testing.T, ...change) *rig{
-		"new":        func(t *testing.T, c ...change) *rig { return newRig(t, c...) },
+		"new":        func(t *testing.T, c ...change) *rig { t.Helper(); return newRig(t, c...) },
 		"identified": identified, "connected": connected,
 		"closed": func(t *testing.T, c ...change) *rig {
+			t.Helper()
 			r := connected(t, c...)
 			if err := r.Close(t.Context(), "over"); err != nil {
 				t.Fatal(err)

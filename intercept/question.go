@@ -16,7 +16,7 @@ type question struct {
 var questions = sync.Pool{New: func() any { return new(question) }}
 
 func (g *Guard) question(cmd *policy.Command, redeemed *policy.Approval) *question {
-	q := questions.Get().(*question)
+	q := questions.Get().(*question) //nolint:errcheck // the pool holds nothing else
 	q.session = g.Snapshot()
 	q.input = policy.Input{Identity: g.id, Target: &g.cfg.Target, Session: &q.session, Command: cmd, Approval: redeemed}
 	return q

@@ -51,7 +51,7 @@ const (
 
 // A Refusal is the machine-readable object that accompanies every refusal, on
 // every protocol. Everything in it may be shown to the client.
-type Refusal struct {
+type Refusal struct { //nolint:errname // an answer first, an error in rare places
 	// Code is one of the Code constants.
 	Code string `json:"code"`
 	// Rule is the policy rule that decided, if one did.
