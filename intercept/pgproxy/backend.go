@@ -2,6 +2,7 @@ package pgproxy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/headgate/gateway/intercept"
 )
@@ -75,7 +76,7 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 
 // partial looks at a message whose end has not come yet.
 func (s *session) partial(typ byte, n int) error {
-	if typ == msgDataRow && n >= minPartial && s.rowsPass() {
+	if typ == msgDataRow && n >= minPartial && s.rowsPass() && s.trusted() == nil {
 		s.countRow(n)
 		s.passing = s.outgoing.end - len(s.outgoing.in)
 		s.outgoing.at = len(s.outgoing.in)
@@ -139,10 +140,8 @@ func (s *session) answer(e *entry, typ byte, body []byte) error {
 	case typ == msgReadyForQuery && (e.kind == msgQuery || e.kind == msgSync):
 		return s.ready(e, body)
 	case typ == msgParseComplete && e.kind == msgParse:
-		e.statement.confirmed = true
 		s.done()
 	case typ == msgBindComplete && e.kind == msgBind:
-		e.portal.confirmed = true
 		s.done()
 	case typ == msgCloseComplete && e.kind == msgClose:
 		s.done()
@@ -167,6 +166,7 @@ func (s *session) answer(e *entry, typ byte, body []byte) error {
 
 // done ends the head of the queue.
 func (s *session) done() {
+	s.named(s.queue.front())
 	s.queue.pop()
 	s.moved.Broadcast()
 }
@@ -193,10 +193,10 @@ func (s *session) ready(e *entry, body []byte) error {
 	s.status = body[0]
 	s.answered++
 	if s.status == statusIdle {
-		s.names.endTransaction(s.answered)
-		if s.catalogueChanged {
-			s.catalogueChanged = s.queue.size > 1 // what follows may change it again
-			s.shelf.changes.Add(1)
+		s.names.endTransaction(s.answered, !s.failed)
+		s.failed = false
+		if s.queue.size <= 1 { // what follows may change the catalogue again
+			s.catalogueSettled()
 		}
 	}
 	s.done()
@@ -218,6 +218,10 @@ func (s *session) commandComplete(e *entry, tag []byte) error {
 		if status, rest, ok = cutString(tag); !ok || len(rest) != 0 {
 			return fmt.Errorf("%w: CommandComplete", errMalformed)
 		}
+	}
+	if strings.HasPrefix(status, "ROLLBACK") {
+		s.failed = true
+		s.names.rollBack()
 	}
 	s.statementDone(e)
 	if e.kind == msgExecute {

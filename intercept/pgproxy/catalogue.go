@@ -123,6 +123,33 @@ type shelf struct {
 	stale atomic.Bool
 	// changes counts what sessions have changed in the server's catalogue.
 	changes atomic.Uint64
+	// changing counts the sessions that have sent something which changes it, and
+	// have not seen the end of their transaction.
+	changing atomic.Int64
+}
+
+// inChange reports whether a session may be changing the catalogue now.
+func (s *shelf) inChange() bool { return s.changing.Load() > 0 }
+
+// moved reports whether c may no longer be what the server has.
+func (s *shelf) moved(c *catalogue) bool { return s.inChange() || s.changes.Load() != c.changes }
+
+// changesCatalogue notes that something is about to be sent which changes the
+// server's catalogue. From here on nobody trusts the one on the shelf.
+func (s *session) changesCatalogue() {
+	if !s.catalogueChanged {
+		s.catalogueChanged = true
+		s.shelf.changing.Add(1)
+	}
+}
+
+// catalogueSettled notes that the transaction has ended, one way or the other.
+func (s *session) catalogueSettled() {
+	if s.catalogueChanged {
+		s.catalogueChanged = false
+		s.shelf.changes.Add(1)
+		s.shelf.changing.Add(-1)
+	}
 }
 
 // catalogues holds a shelf for each upstream user: what a search path means

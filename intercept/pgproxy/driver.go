@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/headgate/gateway/approve"
+	"github.com/headgate/gateway/intercept"
 )
 
 // readBuffer is the size of the buffers that each direction reads into.
@@ -28,6 +29,7 @@ type driver struct {
 
 // drive runs the session until it ends and returns why, nil for an orderly end.
 func (s *session) drive(ctx context.Context, client net.Conn, up *upstream) error {
+	defer s.settleAccounts()
 	if done, err := s.driveOnReactor(ctx, client, up); done {
 		return err
 	}
@@ -42,6 +44,21 @@ func (s *session) drive(ctx context.Context, client net.Conn, up *upstream) erro
 	err := d.pumpClient(ctx)
 	d.close(err)
 	return errors.Join(orderly(err), orderly(<-answers))
+}
+
+// settleAccounts records, at the end of a session, the commands whose end was not
+// seen, and lets others trust the catalogue again.
+func (s *session) settleAccounts() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.catalogueSettled()
+	for i := range s.queue.size {
+		s.finish(s.queue.at(i), intercept.Outcome{Status: "unknown"})
+	}
+	for _, f := range s.results {
+		_ = s.guard.Result(f.verdict, f.outcome) // a record that fails has ended the session
+	}
+	s.results = nil
 }
 
 // orderly drops the errors that are the usual end of a connection.

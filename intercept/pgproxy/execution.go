@@ -37,8 +37,10 @@ func (x *execution) passes() bool {
 // the masks can't be applied.
 func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdict) (*execution, intercept.Verdict) {
 	x := &execution{query: r, text: cmd.Text, verdict: v, endsTransaction: r.endsTransaction}
-	x.distrust = s.catalogueChanged || s.shelf.outdated()
-	s.catalogueChanged = s.catalogueChanged || v.Forward && r.changesCatalogue
+	x.distrust = s.catalogueChanged || s.shelf.outdated() || s.shelf.inChange()
+	if v.Forward && r.changesCatalogue {
+		s.changesCatalogue()
+	}
 	if !v.Forward || len(v.Masks) == 0 {
 		return x, v
 	}

@@ -19,7 +19,10 @@ func (s *session) parse(msg, body []byte) (*wait, error) {
 	if n = int(uint16(n)); !ok || !ok2 || !ok3 || len(rest) != 4*n {
 		return nil, fmt.Errorf("%w: Parse", errMalformed)
 	}
-	if w := s.settled(s.names.statements[name]); w != nil {
+	if s.tooLong(msgParse, name) {
+		return nil, nil
+	}
+	if w := s.settled(); w != nil {
 		return w, nil
 	}
 	r, w, refusal := s.analyze(text)
@@ -43,33 +46,34 @@ func (s *session) parse(msg, body []byte) (*wait, error) {
 			s.refuse(msgParse, v.Refused())
 			return
 		}
-		st := &statement{text: text, query: r, mark: mark{batch: s.batch}}
+		st := &statement{text: text, query: r}
 		s.send(msg, entry{kind: msgParse, statement: st, undo: s.names.setStatement(name, st)})
 	}), nil
 }
 
-// settled returns a wait if the meaning of a name depends on an answer that has
-// not come: of the message that gave it, or of SQL that changes names, as
-// DEALLOCATE and DECLARE do.
-func (s *session) settled(named interface{ settled(uint64) bool }) *wait {
-	if s.namesPending > 0 {
-		return s.waitFor(func() bool { return s.namesPending == 0 })
-	}
-	if isNil(named) || named.settled(s.batch) {
+// settled returns a wait if what names mean depends on answers that have not
+// come: to messages of earlier batches that change names, which the server may
+// have failed, or to SQL that changes names, as DEALLOCATE and DECLARE do.
+func (s *session) settled() *wait {
+	if s.namesAreSettled() {
 		return nil
 	}
-	return s.waitFor(func() bool { return named.settled(s.batch) || s.queue.size == 0 })
+	return s.waitFor(s.namesAreSettled)
 }
 
-func isNil(named interface{ settled(uint64) bool }) bool {
-	switch n := named.(type) {
-	case *statement:
-		return n == nil
-	case *portal:
-		return n == nil
-	default:
-		return named == nil
+func (s *session) namesAreSettled() bool { return s.namesPending == 0 && s.naming.earlier == 0 }
+
+// tooLong refuses names that the server would cut. It reports whether it did.
+func (s *session) tooLong(kind byte, names ...string) bool {
+	for _, name := range names {
+		if len(name) > maxName {
+			r := &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: fmt.Sprintf("a name is longer than %d bytes", maxName)}
+			cmd := &policy.Command{Action: policy.ActionExecute, Facts: opaqueFacts(r.Reason)}
+			s.refuseAs(kind, s.guard.Refuse(cmd, r).Refused(), "42622")
+			return true
+		}
 	}
+	return false
 }
 
 // binding is a parsed Bind.
@@ -158,24 +162,23 @@ func (s *session) bind(msg, body []byte) (*wait, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: Bind", errMalformed)
 	}
-	st := s.names.statements[b.statement]
-	if w := s.settled(st); w != nil {
-		return w, nil
-	}
-	if w := s.settled(s.names.portals[b.portal]); w != nil {
-		return w, nil
-	}
-	if st == nil {
-		s.missing(fmt.Sprintf("prepared statement %q does not exist", b.statement), "26000")
+	if s.tooLong(msgBind, b.statement, b.portal) {
 		return nil, nil
 	}
-	if s.names.full() {
-		s.refuse(msgBind, &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "too many portals"})
+	if w := s.settled(); w != nil {
+		return w, nil
+	}
+	st := s.names.statements[b.statement]
+	if st == nil {
+		s.missing(fmt.Sprintf("prepared statement %q does not exist", b.statement), "26000")
 		return nil, nil
 	}
 	r, w, refusal := s.reanalyze(st)
 	if w != nil {
 		return w, nil
+	}
+	if refusal == nil && s.names.full() {
+		refusal = &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "too many portals"}
 	}
 	cmd := &policy.Command{Action: policy.ActionExecute, Text: st.text, Params: b.params, Facts: r.factsOrOpaque("no longer carried")}
 	if refusal != nil {
@@ -188,7 +191,7 @@ func (s *session) bind(msg, body []byte) (*wait, error) {
 			s.refuse(msgBind, v.Refused())
 			return
 		}
-		p := &portal{statement: st, run: run, formats: b.formats, command: cmd, mark: mark{batch: s.batch}}
+		p := &portal{statement: st, run: run, formats: b.formats, command: cmd, batch: s.batch}
 		s.send(msg, entry{kind: msgBind, portal: p, undo: s.names.setPortal(b.portal, p)})
 	}), nil
 }
@@ -205,11 +208,14 @@ func (s *session) describe(msg, body []byte) (*wait, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: Describe", errMalformed)
 	}
+	if s.tooLong(msgDescribe, name) {
+		return nil, nil
+	}
+	if w := s.settled(); w != nil {
+		return w, nil
+	}
 	if kind == 'S' {
 		st := s.names.statements[name]
-		if w := s.settled(st); w != nil {
-			return w, nil
-		}
 		if st == nil {
 			s.missing(fmt.Sprintf("prepared statement %q does not exist", name), "26000")
 			return nil, nil
@@ -218,9 +224,6 @@ func (s *session) describe(msg, body []byte) (*wait, error) {
 		return nil, nil
 	}
 	p := s.names.portals[name]
-	if w := s.settled(p); w != nil {
-		return w, nil
-	}
 	if p == nil {
 		s.missing(fmt.Sprintf("portal %q does not exist", name), "34000")
 		return nil, nil
@@ -249,16 +252,21 @@ func (s *session) execute(msg, body []byte) (*wait, error) {
 	if !ok || len(rest) != 4 {
 		return nil, fmt.Errorf("%w: Execute", errMalformed)
 	}
-	p := s.names.portals[name]
-	if w := s.settled(p); w != nil {
+	if s.tooLong(msgExecute, name) {
+		return nil, nil
+	}
+	if w := s.settled(); w != nil {
 		return w, nil
 	}
+	p := s.names.portals[name]
 	if p == nil || p.statement == nil {
 		s.missing(fmt.Sprintf("portal %q does not exist", name), "34000")
 		return nil, nil
 	}
 	if p.run.query.usesNames {
-		return s.executeByName(msg, name, p)
+		if w, stop := s.nameChanged(p); stop {
+			return w, nil
+		}
 	}
 	if !s.guard.Current(p.run.verdict) {
 		return s.judge(p.command, msg, func(v intercept.Verdict, msg []byte) {
@@ -275,30 +283,29 @@ func (s *session) execute(msg, body []byte) (*wait, error) {
 	return nil, nil
 }
 
-// executeByName runs a portal whose statement is itself about a name, as EXECUTE
-// and FETCH are: the name must still mean what was judged.
-func (s *session) executeByName(msg []byte, name string, p *portal) (*wait, error) {
+// nameChanged looks at a portal whose statement is itself about a name, as
+// EXECUTE and FETCH are: the name must still mean what was judged. It reports
+// whether the Execute ends here, with a wait or refused.
+func (s *session) nameChanged(p *portal) (*wait, bool) {
 	r, w, refusal := s.reanalyze(p.statement)
 	if w != nil {
-		return w, nil
+		return w, true
 	}
 	if refusal == nil && !r.sameMeaning(p.run.query) {
 		refusal = &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "the name has been given another meaning since the statement was bound", Retryable: true}
 	}
 	if refusal != nil {
 		s.refuse(msgExecute, s.guard.Refuse(p.command, refusal).Refused())
-		return nil, nil
+		return nil, true
 	}
-	s.sendExecute(msg, name, p)
-	return nil, nil
+	return nil, false
 }
 
 // sendExecute sends an Execute, behind a Describe of the gateway's own where the
 // layout of rows to be masked is not known otherwise.
 func (s *session) sendExecute(msg []byte, name string, p *portal) {
 	if !p.run.passes() && p.run.plan == nil && !p.described {
-		s.toServer = appendDescribePortal(s.toServer, name)
-		s.queue.push(entry{kind: msgDescribe, portal: p, hidden: true, undo: p.describe()})
+		s.send(appendDescribePortal(nil, name), entry{kind: msgDescribe, portal: p, hidden: true, undo: p.describe()})
 	}
 	s.send(msg, entry{
 		kind: msgExecute, portal: p, run: p.run, judged: true, verdict: p.run.verdict,
@@ -312,18 +319,16 @@ func (s *session) close(msg, body []byte) (*wait, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: Close", errMalformed)
 	}
-	var undo func()
-	if kind == 'S' {
-		if w := s.settled(s.names.statements[name]); w != nil {
-			return w, nil
-		}
-		undo = s.names.setStatement(name, nil)
-	} else {
-		if w := s.settled(s.names.portals[name]); w != nil {
-			return w, nil
-		}
-		undo = s.names.setPortal(name, nil)
+	if s.tooLong(msgClose, name) {
+		return nil, nil
 	}
-	s.send(msg, entry{kind: msgClose, undo: undo})
+	if w := s.settled(); w != nil {
+		return w, nil
+	}
+	if kind == 'S' {
+		s.send(msg, entry{kind: msgClose, undo: s.names.setStatement(name, nil)})
+		return nil, nil
+	}
+	s.send(msg, entry{kind: msgClose, undo: s.names.setPortal(name, nil)})
 	return nil, nil
 }

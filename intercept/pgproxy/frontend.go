@@ -36,20 +36,30 @@ type wait struct {
 func (s *session) perform(ctx context.Context, w *wait, waiting func(approve.Pending)) {
 	if w.work != nil {
 		w.work()
-		s.mu.Lock()
-		s.cancelWait = nil
-		s.mu.Unlock()
 		return
 	}
-	v := s.guard.AuthorizeWaiting(ctx, w.judgement.command, waiting)
+	v, err := s.authorize(ctx, w.judgement.command, waiting)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var err error
 	defer s.recovered(&err)
 	s.cancelWait = nil
+	if err != nil {
+		_ = s.fail(err)
+	}
 	if s.ended == nil {
 		w.judgement.then(v)
 	}
+}
+
+// authorize turns a panic of one of the host's parts into an error: there is no
+// one above this goroutine who could.
+func (s *session) authorize(ctx context.Context, cmd *policy.Command, waiting func(approve.Pending)) (v intercept.Verdict, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("pgproxy: panic: %v", r)
+		}
+	}()
+	return s.guard.AuthorizeWaiting(ctx, cmd, waiting), nil
 }
 
 // fromClient consumes whole messages of in, judges them and appends what may be
@@ -165,14 +175,31 @@ func (s *session) sync(msg, body []byte) error {
 func (s *session) nextBatch() {
 	s.batch++
 	s.open = false
+	s.naming.earlier += s.naming.open
+	s.naming.open = 0
 }
 
 // send sends a judged message and notes what answer to expect.
 func (s *session) send(msg []byte, e entry) {
 	s.toServer = append(s.toServer, msg...)
 	s.namesPending += e.renames
+	e.batch = s.batch
+	if e.undo != nil {
+		s.naming.open++
+	}
 	s.queue.push(e)
 	s.open = true
+}
+
+// named notes that an entry leaves the queue, which may have changed names.
+func (s *session) named(e *entry) {
+	switch {
+	case e.undo == nil:
+	case e.batch == s.batch:
+		s.naming.open--
+	default:
+		s.naming.earlier--
+	}
 }
 
 // refuse sends a message that must fail in the place of a refused one of type

@@ -78,11 +78,11 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 		return nil, err
 	}
 	runtime, refusal := runtimeParameters(s, c.proxy.cfg.Database)
-	if refusal != nil {
-		return nil, c.refuse(refusal)
-	}
 	if err := c.identify(ctx); err != nil {
 		return nil, err
+	}
+	if refusal != nil { // names the database: not for strangers
+		return nil, c.refuse(refusal)
 	}
 	if err := c.conn.SetDeadline(time.Time{}); err != nil {
 		return nil, err
@@ -106,6 +106,8 @@ func (c *connection) identify(ctx context.Context) error {
 		}
 		proof.Token = token
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.proxy.cfg.StartupTimeout)
+	defer cancel()
 	if err := c.guard.Identify(ctx, proof); err != nil {
 		if errors.Is(err, intercept.ErrRecorder) {
 			return errors.Join(err, c.refuse(&intercept.Refusal{Code: intercept.CodeRecorder, Reason: "the session's record could not be kept"}))

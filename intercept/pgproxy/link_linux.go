@@ -22,6 +22,7 @@ type link struct {
 	io             sync.Mutex
 	client, server end
 	waiting        *wait
+	resumed        bool // a wait is over, and what was read during it not yet judged
 	closed         bool
 	err            error
 	done           chan struct{}
@@ -106,6 +107,7 @@ func (l *link) finish(err error) {
 	if len(word) > 0 && len(l.client.out) == 0 {
 		_, _ = rawWrite(l.client.fd, word) // the client may be gone
 	}
+	_ = syscall.Shutdown(l.client.fd, syscall.SHUT_RDWR) // closed by wait, which may take a moment
 	close(l.done)
 }
 
@@ -204,18 +206,21 @@ func (l *link) moveServer(buf []byte) bool {
 // moveClient sends what has been judged, then reads once from the client and
 // judges. It reports whether it got anywhere.
 func (l *link) moveClient(buf []byte) bool {
+	flushed := l.server.flush()
 	if l.waiting != nil && !l.waitOver() {
 		l.watchClient(buf)
 		return false
 	}
-	resumed := l.waiting != nil
+	l.resumed = l.resumed || l.waiting != nil
 	l.waiting = nil
 	l.sendJudged()
-	if !l.server.flush() {
+	if !flushed || !l.server.flush() {
 		return false
 	}
 	var in []byte
 	var err error
+	resumed := l.resumed
+	l.resumed = false
 	switch {
 	case resumed:
 		in = l.client.carry
@@ -287,7 +292,7 @@ func (l *link) sendJudged() {
 // watchClient keeps reading while the session waits, within bounds, so that a
 // client that leaves is noticed.
 func (l *link) watchClient(buf []byte) {
-	for l.client.readable && len(l.client.carry) <= l.proxy.cfg.MaxMessageBytes {
+	for l.client.readable && len(l.client.carry) < max(readBuffer, l.needed(l.client.carry)) {
 		n, errno := rawRead(l.client.fd, buf)
 		switch {
 		case errno == syscall.EAGAIN:
@@ -331,7 +336,7 @@ func (e *end) read(buf []byte) ([]byte, error) {
 		e.readable = false
 		return nil, nil
 	case errno == syscall.EINTR:
-		return nil, nil
+		return e.read(buf)
 	case errno != 0:
 		return nil, errno
 	case n == 0:
@@ -411,10 +416,15 @@ func duplicate(conn net.Conn) (int, bool) {
 		n, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, p, syscall.F_DUPFD_CLOEXEC, 0)
 		fd, failed = int(n), errno != 0
 	})
-	return fd, err == nil && !failed && setNonblock(fd)
+	if err != nil || failed {
+		return 0, false
+	}
+	if syscall.SetNonblock(fd, true) != nil {
+		_ = syscall.Close(fd)
+		return 0, false
+	}
+	return fd, true
 }
-
-func setNonblock(fd int) bool { return syscall.SetNonblock(fd, true) == nil }
 
 // rawRead and rawWrite are non-blocking, so the scheduler need not hear of them.
 func rawRead(fd int, b []byte) (int, syscall.Errno) {

@@ -11,7 +11,6 @@ type statement struct {
 	// layout is the body of the statement's RowDescription, once it is known. It
 	// belongs to the statement: it outlives every batch.
 	layout []byte
-	mark
 }
 
 // A portal is a bound statement or an SQL cursor.
@@ -26,7 +25,11 @@ type portal struct {
 	command *policy.Command
 	// cursor is what an SQL cursor reads; then statement and run are nil.
 	cursor *traced
-	mark
+	// hold says that the cursor was declared WITH HOLD, kept that its transaction
+	// has been committed.
+	hold, kept bool
+	// batch is when the portal was made.
+	batch uint64
 }
 
 // describe notes that a RowDescription of the portal has been asked for, and
@@ -37,63 +40,117 @@ func (p *portal) describe() func() {
 	return func() { p.described = before }
 }
 
-// A mark says in which batch a name was given a meaning and whether the server
-// has confirmed it.
-type mark struct {
-	batch     uint64
-	confirmed bool
-}
-
-// settled reports whether the meaning can be relied upon in a batch. Within its
-// own batch it can, confirmed or not: if the server fails it, it skips the rest
-// of the batch. A later batch must wait until the answer is known, for if the
-// server failed it, the name still means what it meant before.
-func (m mark) settled(batch uint64) bool { return m.confirmed || m.batch == batch }
-
 // names is what a session's prepared statements and portals are called.
+//
+// A name that has been sent a new meaning keeps the old one if the server fails
+// the message. Within a batch that does not matter, for then the server skips the
+// rest of it; a later batch must wait until the answers are there (see
+// session.settled).
 type names struct {
 	statements map[string]*statement
 	portals    map[string]*portal
 	limit      int
+	// bytes is the length of all statements' texts.
+	bytes int
 }
 
-func (n *names) full() bool { return len(n.statements)+len(n.portals) >= n.limit }
+// maxNamedBytes bounds the texts that a session's prepared statements hold.
+const maxNamedBytes = 32 << 20
+
+func (n *names) full() bool {
+	return len(n.statements)+len(n.portals) >= n.limit || n.bytes > maxNamedBytes
+}
+
+// maxName is the server's bound (NAMEDATALEN - 1). It takes longer names for
+// equal if they begin alike, so the gateway takes none.
+const maxName = 63
 
 // setStatement gives a name a meaning, nil for none, and returns how to take it
 // back.
-func (n *names) setStatement(name string, s *statement) func() { return set(&n.statements, name, s) }
-
-// setPortal does the same for portals.
-func (n *names) setPortal(name string, p *portal) func() { return set(&n.portals, name, p) }
-
-func set[T any](m *map[string]*T, name string, v *T) func() {
-	if *m == nil {
-		*m = make(map[string]*T)
-	}
-	before, had := (*m)[name]
-	if v == nil {
-		delete(*m, name)
-	} else {
-		(*m)[name] = v
-	}
+func (n *names) setStatement(name string, s *statement) func() {
+	before := n.statements[name]
+	n.putStatement(name, s)
 	return func() {
-		if had {
-			(*m)[name] = before
-		} else {
-			delete(*m, name)
+		if n.statements[name] == s {
+			n.putStatement(name, before)
 		}
 	}
 }
 
+func (n *names) putStatement(name string, s *statement) {
+	if before := n.statements[name]; before != nil {
+		n.bytes -= len(before.text)
+		delete(n.statements, name)
+	}
+	if s == nil {
+		return
+	}
+	if n.statements == nil {
+		n.statements = make(map[string]*statement)
+	}
+	n.statements[name] = s
+	n.bytes += len(s.text)
+}
+
+func (n *names) clearStatements() {
+	clear(n.statements)
+	n.bytes = 0
+}
+
+// setPortal does the same for portals.
+func (n *names) setPortal(name string, p *portal) func() {
+	before := n.portals[name]
+	n.putPortal(name, p)
+	return func() {
+		if n.portals[name] == p {
+			n.putPortal(name, before)
+		}
+	}
+}
+
+func (n *names) putPortal(name string, p *portal) {
+	if p == nil {
+		delete(n.portals, name)
+		return
+	}
+	if n.portals == nil {
+		n.portals = make(map[string]*portal)
+	}
+	n.portals[name] = p
+}
+
 // endTransaction forgets the portals that end with a transaction: all that were
-// made in a batch that has been answered.
-func (n *names) endTransaction(answered uint64) {
+// made in a batch that has been answered, but for cursors WITH HOLD of one that
+// was committed.
+func (n *names) endTransaction(answered uint64, committed bool) {
 	for name, p := range n.portals {
-		if p.batch <= answered && !p.holds() {
+		if p.batch > answered || p.kept {
+			continue
+		}
+		if p.hold && committed {
+			p.kept = true
+			continue
+		}
+		delete(n.portals, name)
+	}
+}
+
+// forgetPortals forgets what names of portals mean, but for one: something has
+// been run that could have closed them and opened others by their names.
+func (n *names) forgetPortals(but *portal) {
+	for name, p := range n.portals {
+		if p != but && name != "" {
 			delete(n.portals, name)
 		}
 	}
 }
 
-// holds reports whether the portal is a cursor that may outlive its transaction.
-func (p *portal) holds() bool { return p.statement == nil }
+// rollBack forgets the portals and cursors of a transaction, which a ROLLBACK, to
+// a savepoint too, may have ended.
+func (n *names) rollBack() {
+	for name, p := range n.portals {
+		if !p.kept {
+			delete(n.portals, name)
+		}
+	}
+}

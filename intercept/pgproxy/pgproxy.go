@@ -36,6 +36,10 @@ type Config struct {
 	// TLS configures TLS to clients. Nil means that TLS is refused; then tokens
 	// are accepted on loopback and Unix sockets only.
 	TLS *tls.Config
+	// PassNotifications lets the payloads of notifications through. A trigger may
+	// put any value there, and no statement of the listener tells which, so by
+	// default a client learns of a notification and its channel, not its payload.
+	PassNotifications bool
 	// MaskKey keys the "hash" and "fake" masks. Empty means that a policy which
 	// uses them has its statements refused.
 	MaskKey secret.Value

@@ -74,6 +74,7 @@ func (s *session) serverError(e *entry, body []byte) error {
 	if e == nil || f.fatal() {
 		return nil
 	}
+	s.failed = s.failed || e.collect == nil
 	s.finish(e, intercept.Outcome{Status: "error", Failure: f.code})
 	s.skipAfterError(e)
 	return nil
@@ -91,6 +92,7 @@ func (s *session) skipAfterError(e *entry) {
 			s.answered++ // its ReadyForQuery does not come
 		}
 		s.namesPending -= skipped.renames
+		s.named(skipped)
 	})
 	if !found {
 		s.discarding = true
@@ -205,8 +207,8 @@ func checkSetting(name, value string) error {
 	return nil
 }
 
-// notification passes on a notification; once masks have been in force its
-// payload is taken out, for a trigger could have put anything there.
+// notification passes on a notification, without its payload unless the host lets
+// payloads through.
 func (s *session) notification(body []byte) error {
 	if len(body) < 4 {
 		return fmt.Errorf("%w: NotificationResponse", errMalformed)
@@ -215,7 +217,7 @@ func (s *session) notification(body []byte) error {
 	if _, rest, ok2 := cutString(rest); !ok || !ok2 || len(rest) != 0 {
 		return fmt.Errorf("%w: NotificationResponse", errMalformed)
 	}
-	if !s.masksSeen {
+	if s.proxy.cfg.PassNotifications {
 		return nil
 	}
 	s.outgoing.change()

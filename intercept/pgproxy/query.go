@@ -21,6 +21,9 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 	if w != nil {
 		return w, nil
 	}
+	if refusal == nil && r.renames > 0 && s.names.full() {
+		refusal = &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "too many prepared statements and cursors"}
+	}
 	if refusal != nil {
 		cmd := &policy.Command{Action: policy.ActionQuery, Text: text, Facts: r.factsOrOpaque(refusal.Reason)}
 		s.refuse(msgQuery, s.guard.Refuse(cmd, refusal).Refused())
@@ -64,10 +67,14 @@ type analysed struct {
 }
 
 func (s *session) analyzeAside(text string) {
-	q, err := s.proxy.analyzer.Analyze(text)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.analysed = &analysed{text, q, err}
+	a := &analysed{text: text, err: errors.New("the analysis failed")}
+	defer func() {
+		_ = recover() // a.err says that there is no analysis
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.analysed = a
+	}()
+	a.query, a.err = s.proxy.analyzer.Analyze(text)
 }
 
 func (s *session) analysis(text string) (*sqlfacts.Query, error) {
@@ -97,8 +104,10 @@ func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refus
 	c := s.shelf.newest.Load()
 	r := c.remembered(q)
 	if r == nil {
-		if usesNames(q) && s.namesPending > 0 {
-			return nil, s.waitFor(func() bool { return s.namesPending == 0 }), nil
+		if usesNames(q) {
+			if w := s.settled(); w != nil {
+				return nil, w, nil
+			}
 		}
 		r = c.resolve(q, meaning{s.statementCalled, s.cursorCalled})
 		if !r.usesNames {
@@ -163,8 +172,8 @@ func (s *session) statementDone(e *entry) {
 		run.current++
 		run.plan = nil
 	}
-	if t.statement.ChangesCatalog {
-		s.catalogueChanged = true
+	if t.statement.UnknownFunctions || t.lost {
+		s.names.forgetPortals(s.atWork(e, t))
 	}
 	if changesNames(t.statement) {
 		s.rename(t, run)
@@ -173,30 +182,38 @@ func (s *session) statementDone(e *entry) {
 	}
 }
 
+// atWork returns the portal that a statement has been run on: code that it calls
+// can't have closed that one.
+func (s *session) atWork(e *entry, t *traced) *portal {
+	if t.statement.Fetches != "" {
+		return s.names.portals[t.statement.Fetches]
+	}
+	return e.portal
+}
+
 // rename gives names the meaning that a complete statement gave them.
 func (s *session) rename(t *traced, run *execution) {
 	st := t.statement
-	settled := mark{batch: s.batch, confirmed: true}
 	switch {
+	case st.Discards == "all":
+		s.names.clearStatements()
+		clear(s.names.portals)
 	case st.Prepares != "":
 		inner := &resolved{
 			query:     &sqlfacts.Query{Statements: []*sqlfacts.Statement{t.inner.statement}, ExactOnly: true},
 			catalogue: run.query.catalogue, traced: []*traced{t.inner}, refusal: run.query.refusal,
 		}
 		inner.facts = inner.policyFacts()
-		s.names.setStatement(st.Prepares, &statement{text: run.text, query: inner, mark: settled})
+		s.names.setStatement(st.Prepares, &statement{text: run.text, query: inner})
 	case st.Declares != "":
-		s.names.setPortal(st.Declares, &portal{cursor: t.inner, mark: settled})
+		s.names.setPortal(st.Declares, &portal{cursor: t.inner, hold: st.CursorHold, batch: s.answered + 1})
 	case st.DeallocatesAll:
-		clear(s.names.statements)
+		s.names.clearStatements()
 	case st.Deallocates != "":
 		s.names.setStatement(st.Deallocates, nil)
 	case st.ClosesAll:
 		clear(s.names.portals)
 	case st.Closes != "":
 		s.names.setPortal(st.Closes, nil)
-	case st.Discards == "all":
-		clear(s.names.statements)
-		clear(s.names.portals)
 	}
 }

@@ -33,8 +33,10 @@ type entry struct {
 	sqlstate string
 	// status is the last command tag of a Query.
 	status string
-	// undo takes back what the message did to the session's names.
-	undo func()
+	// undo takes back what the message did to the session's names. batch is when
+	// it was sent.
+	undo  func()
+	batch uint64
 
 	rows  int64
 	bytes int64

@@ -22,8 +22,24 @@ func (s *session) countRow(n int) {
 	e.bytes += int64(n)
 }
 
+// trusted refuses the first row of an answer whose masks were chosen by a
+// catalogue that the server may no longer have.
+func (s *session) trusted() error {
+	e := s.queue.front()
+	if e == nil || e.run == nil || e.rows > 0 || e.run.rules == nil || e.run.distrust {
+		return nil
+	}
+	if s.shelf.moved(e.run.query.catalogue) {
+		return errUnmaskable
+	}
+	return nil
+}
+
 // dataRow releases a row, masked where its plan says so.
 func (s *session) dataRow(body []byte) error {
+	if err := s.trusted(); err != nil {
+		return err
+	}
 	if s.rowsPass() {
 		s.countRow(len(body))
 		return nil

@@ -49,7 +49,12 @@ type session struct {
 	catalogueChanged bool
 
 	// namesPending counts statements in the queue that change names in SQL.
+	// naming counts the messages in the queue that change them by the protocol:
+	// those of the open batch, and those of earlier ones.
 	namesPending int
+	naming       struct{ open, earlier int }
+	// failed says that the open transaction has failed or was rolled back.
+	failed bool
 
 	outgoing outgoing
 	// passing is how many bytes of a row are left to pass through unseen.
