@@ -46,8 +46,10 @@ type edgeRule struct {
 	// port is true where the package itself, not those under it, may link nothing
 	// but the standard library and other packages of this module.
 	port bool
-	// development is true for what only developers run: nothing may import it.
+	// development is true for what only developers run: nothing else may import it.
 	development bool
+	// suite is true for what tests import, third parties' too: nothing else may.
+	suite bool
 }
 
 // edges is the order of imports: policy, then the parts, then the pipeline, then
@@ -65,6 +67,14 @@ var edges = []edgeRule{
 	{dir: "credsource", layer: 2, port: true},
 	{dir: "intercept", layer: 3, port: true},
 	{dir: "intercept/pgproxy", layer: 4},
+	{dir: "policy/policytest", layer: 2, port: true, suite: true},
+	{dir: "policy/identity/identitytest", layer: 3, port: true, suite: true},
+	{dir: "mask/masktest", layer: 3, port: true, suite: true},
+	{dir: "record/recordtest", layer: 3, port: true, suite: true},
+	{dir: "approve/approvetest", layer: 3, port: true, suite: true},
+	{dir: "credsource/credsourcetest", layer: 3, port: true, suite: true},
+	{dir: "credsource/internal/certtest", layer: 2, port: true, suite: true},
+	{dir: "intercept/intercepttest", layer: 4, port: true, suite: true},
 	{dir: "internal/oidctest", layer: 9, development: true},
 	{dir: "internal/testserver", layer: 9, development: true},
 	{dir: "internal/pgbenchmark", layer: 9, development: true},
@@ -98,6 +108,9 @@ func edgeProblems(packages []*goPackage) []string {
 			problems = append(problems, p.ImportPath+" has no place in the order of imports")
 			continue
 		}
+		if strings.HasSuffix(p.ImportPath, "test") && !rule.suite && !rule.development {
+			problems = append(problems, p.ImportPath+" is for tests by its name, but not by its place")
+		}
 		problems = append(problems, directionProblems(p, rule)...)
 		if rule.port && name(p.ImportPath) == rule.dir {
 			problems = append(problems, portProblems(p, byPath)...)
@@ -117,8 +130,11 @@ func directionProblems(p *goPackage, rule edgeRule) []string {
 		case !ok:
 			problems = append(problems, fmt.Sprintf("%s imports %s, which has no place in the order", p.ImportPath, imported))
 		case other.dir == rule.dir:
+		case rule.development:
 		case other.development:
 			problems = append(problems, fmt.Sprintf("%s imports %s, which is for developers only", p.ImportPath, imported))
+		case other.suite && !rule.suite:
+			problems = append(problems, fmt.Sprintf("%s imports %s, which is for tests only", p.ImportPath, imported))
 		case other.layer >= rule.layer:
 			problems = append(problems, fmt.Sprintf("%s imports %s, which is not below it", p.ImportPath, imported))
 		}
@@ -198,6 +214,15 @@ func TestImportsPointOneWayCanFail(t *testing.T) {
 		{"a protocol imports the gateway", own("intercept/pgproxy", module), true},
 		{"the gateway imports a part", own("", module+"/record"), false},
 		{"the gateway imports test servers", own("", module+"/internal/testserver"), true},
+		{"test servers import each other", own("internal/pgbenchmark", module+"/internal/testserver", module), false},
+		{"a suite imports its port", own("approve/approvetest", module+"/approve", module+"/policy"), false},
+		{"a suite imports what lies above", own("approve/approvetest", module+"/intercept"), true},
+		{"a suite imports test servers", own("approve/approvetest", module+"/internal/testserver"), true},
+		{"a suite links an SDK", own("record/recordtest", "example.com/sdk"), true},
+		{"a port imports its suite", own("record", module+"/record/recordtest"), true},
+		{"a leaf imports a suite", own("credsource/env", module+"/credsource/credsourcetest"), true},
+		{"the gateway imports a suite", own("", module+"/intercept/intercepttest"), true},
+		{"a suite that nobody placed", own("mask/piitest"), true},
 		{"a port links an SDK", own("mask", "example.com/sdk"), true},
 		{"a leaf links an SDK", own("policy/opa", "example.com/sdk"), false},
 		{"a package that nobody placed", own("util"), true},

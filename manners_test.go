@@ -75,6 +75,7 @@ type manner struct {
 	dir      string // of the package, under the module's
 	fset     *token.FileSet
 	imports  map[string]string // paths by the names that the file uses
+	asked    map[ast.Expr]bool // functions that change something, but not as they are called
 	problems []string
 }
 
@@ -89,7 +90,7 @@ func mannerProblems(dir string, fset *token.FileSet, files []*ast.File) []string
 	pkg, _ := config.Check(dir, fset, files, info)
 	var problems []string
 	for _, f := range files {
-		m := &manner{dir: dir, fset: fset, imports: importNames(f)}
+		m := &manner{dir: dir, fset: fset, imports: importNames(f), asked: map[ast.Expr]bool{}}
 		for _, decl := range f.Decls {
 			m.declaration(decl)
 		}
@@ -137,8 +138,12 @@ func (m *manner) selector(n ast.Node) {
 	if !ok {
 		return
 	}
+	if call, ok := e.(*ast.CallExpr); ok && m.qualified(call.Fun) == "runtime.GOMAXPROCS" && len(call.Args) == 1 {
+		zero, ok := call.Args[0].(*ast.BasicLit)
+		m.asked[call.Fun] = ok && zero.Value == "0"
+	}
 	q := m.qualified(e)
-	if q == "" {
+	if q == "" || m.asked[e] {
 		return
 	}
 	for _, rule := range []string{q, q[:strings.LastIndexByte(q, '.')] + ".*"} {
@@ -323,9 +328,12 @@ func TestLibraryHasMannersCanFail(t *testing.T) {
 		`func f() { slog.Default() }`:                                            1,
 		`func f() { signal.Notify(nil) }`:                                        1,
 		`func f() any { return http.DefaultServeMux }`:                           1,
+		`func f() int { return runtime.GOMAXPROCS(0) }`:                          0,
+		`func f() int { return runtime.GOMAXPROCS(1) }`:                          1,
+		`var set = runtime.GOMAXPROCS`:                                           1,
 		`func f() any { get := os.LookupEnv; return get }`:                       1,
 	} {
-		const head = "package p\nimport (\"errors\"; \"regexp\"; \"strings\"; \"os\"; \"log\"; \"log/slog\"; \"os/signal\"; \"net/http\")\n"
+		const head = "package p\nimport (\"errors\"; \"regexp\"; \"strings\"; \"os\"; \"log\"; \"log/slog\"; \"os/signal\"; \"net/http\"; \"runtime\")\n"
 		fset := token.NewFileSet()
 		f, err := parser.ParseFile(fset, "p.go", head+src, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
