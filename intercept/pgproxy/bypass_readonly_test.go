@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/headgate/gateway/policy"
+	"github.com/headgate/gateway/policy/opa"
 )
 
 // readingOnly allows what only reads, by the rules of a careful policy: the
@@ -62,8 +63,20 @@ const everything = `SELECT (SELECT string_agg(o::text, ',' ORDER BY o.id) FROM o
 	(SELECT count(*) FROM pg_largeobject_metadata), (SELECT count(*) FROM pg_description), (SELECT string_agg(relacl::text, ',' ORDER BY oid) FROM pg_class WHERE oid >= 16384),
 	(SELECT count(*) FROM pg_attribute), (SELECT count(*) FROM pg_db_role_setting), (SELECT count(*) FROM pg_replication_origin), (SELECT count(*) FROM inbox), (SELECT count(*) FROM people)`
 
-func TestBypassReadOnly(t *testing.T) {
-	r := newBypassRig(t, readingOnly())
+func TestBypassReadOnly(t *testing.T) { tryReadOnly(t, readingOnly()) }
+
+// The policy library lets an agent of no group read only.
+func TestBypassPolicyLibrary(t *testing.T) {
+	library, err := opa.New(t.Context(), opa.Config{Dir: "../../examples/policies"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tryReadOnly(t, library)
+}
+
+func tryReadOnly(t *testing.T, p policy.Evaluator) {
+	t.Helper()
+	r := newBypassRig(t, p)
 	r.pg.Exec(`CREATE FUNCTION upper(int) RETURNS text LANGUAGE sql AS 'INSERT INTO notes (body) VALUES (''x'') RETURNING body';
 		CREATE FUNCTION deleting(int, int) RETURNS bigint LANGUAGE sql AS 'WITH d AS (DELETE FROM orders RETURNING 1) SELECT count(*) FROM d';
 		CREATE OPERATOR <!> (LEFTARG = int, RIGHTARG = int, FUNCTION = deleting);

@@ -145,6 +145,9 @@ func (rel *relation) computed(column string) bool {
 // quotes reports whether a column of a system table holds values of other tables
 // or texts of statements, which quote them; "" asks for any column.
 func (rel *relation) quotes(column string) bool {
+	if rel.name == "pg_stat_statements" { // an extension's, in any schema
+		return column == "" || column == "query"
+	}
 	if rel.schema != "pg_catalog" {
 		return false
 	}

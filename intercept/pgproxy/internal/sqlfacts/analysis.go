@@ -42,6 +42,12 @@ type reference struct {
 	ref ColumnRef
 }
 
+// A span is a part of the log.
+type span struct{ from, to int }
+
+// cover is the part from the one to the other.
+func (s span) cover(other span) span { return span{min(s.from, other.from), max(s.to, other.to)} }
+
 // A columnSet is a list without duplicates.
 type columnSet struct {
 	list []ColumnRef
@@ -90,6 +96,26 @@ func (a *analysis) reference(u *use, ref ColumnRef, filter bool) {
 func (a *analysis) spend(n int) bool {
 	*a.budget -= n
 	return *a.budget >= 0
+}
+
+// readAgain notes what a derived column was read from where it is used: as
+// filters, or in the log, for what is derived from it in turn.
+func (a *analysis) readAgain(part span, filter bool) {
+	if filter {
+		a.filterAgain(a.log[part.from:part.to])
+		return
+	}
+	if a.spend(part.to - part.from) {
+		a.log = append(a.log, a.log[part.from:part.to]...)
+	}
+}
+
+// join makes one part of two.
+func (a *analysis) join(x, y span) span {
+	before := len(a.log)
+	a.readAgain(x, false)
+	a.readAgain(y, false)
+	return span{before, len(a.log)}
 }
 
 // filterAgain notes a part of the log as filters.

@@ -29,8 +29,22 @@ func (e expr) call(f *pg.FuncCall) {
 		e.countArguments(f)
 		return
 	}
+	before := len(e.a.log)
 	e.arguments(f)
+	if returnsRows(name) {
+		e.a.filterAgain(e.a.log[before:])
+	}
 	e.builtin(name, f)
+}
+
+// returnsRows reports whether a function's argument says how many rows there are.
+func returnsRows(name string) bool {
+	switch name {
+	case "generate_series", "generate_subscripts", "unnest", "string_to_table", "regexp_split_to_table", "regexp_matches":
+		return true
+	}
+	return strings.HasPrefix(name, "json") && (strings.Contains(name, "_each") || strings.Contains(name, "_elements") ||
+		strings.HasSuffix(name, "_keys") || strings.Contains(name, "recordset") || strings.HasPrefix(name, "jsonb_path_query"))
 }
 
 // called lists a function, in lower case.

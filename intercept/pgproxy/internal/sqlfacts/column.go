@@ -172,6 +172,7 @@ func (e expr) use(src *source, ref ColumnRef) {
 	if src.members != nil && len(src.renamed) > 0 {
 		ref = ColumnRef{Name: "*"} // of which member is a matter of its columns
 	}
+	src.derivations(func(s *source) { e.a.readAgain(s.readBy(ref), e.filter) })
 	src.relations(func(s *source) {
 		e.a.spend(len(s.renamed) / 32)
 		e.a.reference(s.use, s.named(ref), e.filter)

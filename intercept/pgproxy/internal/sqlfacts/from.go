@@ -154,11 +154,12 @@ func (e expr) subselect(r *pg.RangeSubselect) *source {
 
 // derived analyses a query and returns it as a source.
 func (e expr) derived(query *pg.Node) *source {
-	before := len(e.a.uses)
+	before, log := len(e.a.uses), len(e.a.log)
 	out := e.query(query)
-	src := &source{known: true, pure: true}
+	src := &source{known: true, pure: true, all: span{log, len(e.a.log)}}
 	for _, c := range out {
 		src.columns = append(src.columns, c.Name)
+		src.reads = append(src.reads, c.read)
 		src.known = src.known && !c.Star && c.Name != ""
 		src.starred = src.starred || c.Star
 		src.pure = src.pure && c.Pure
@@ -180,13 +181,15 @@ func (e expr) fromFunction(r *pg.RangeFunction) *source {
 	var lin lineage
 	walk := e.tracing(&lin)
 	walk.filter = false
+	before := len(e.a.log)
 	for _, f := range r.GetFunctions() {
 		items := f.GetList().GetItems()
 		if len(items) > 0 {
 			walk.node(items[0])
 		}
 	}
-	src := &source{name: functionName(r), pure: lin.pure() && !lin.metadata}
+	e.a.filterAgain(e.a.log[before:]) // the arguments say how many rows there are
+	src := &source{name: functionName(r), pure: lin.pure() && !lin.metadata, all: span{before, len(e.a.log)}}
 	return src.aliased(src.name, r.GetAlias())
 }
 
@@ -208,8 +211,10 @@ func (e expr) computed(n *pg.Node, alias *pg.Alias) *source {
 	var lin lineage
 	walk := e.tracing(&lin)
 	walk.filter = false
+	before := len(e.a.log)
 	walk.generic(n.ProtoReflect())
-	src := &source{pure: lin.pure() && !lin.metadata}
+	e.a.filterAgain(e.a.log[before:]) // as above
+	src := &source{pure: lin.pure() && !lin.metadata, all: span{before, len(e.a.log)}}
 	return src.aliased("", alias)
 }
 

@@ -200,6 +200,9 @@ type OutputColumn struct {
 	Metadata bool
 	// Counting says that it would be Pure or Metadata but for counts of rows.
 	Counting bool
+
+	// read is the part of the analysis's log that the value comes from.
+	read span
 }
 
 // A Setting is a change to a setting.

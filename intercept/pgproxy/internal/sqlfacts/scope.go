@@ -26,6 +26,10 @@ type source struct {
 	columns []string
 	known   bool
 	starred bool // how many columns there are is not known
+	// reads are what a derived source's columns were read from, all what the whole
+	// of it was.
+	reads []span
+	all   span
 	// renamed are the names that an alias gives to a relation's first columns.
 	renamed []string
 	// pure says that a derived source's values come from no relation.
@@ -83,3 +87,22 @@ func (src *source) locked() []*use {
 
 // aliasNames returns the column names that an alias gives.
 func aliasNames(alias *pg.Alias) []string { return stringsOf(alias.GetColnames()) }
+
+// readBy returns the part of the log that a column of a derived source comes from.
+// The whole of it is meant where that is not known.
+func (src *source) readBy(ref ColumnRef) span {
+	if i := slices.Index(src.columns, ref.Name); src.known && i >= 0 && i < len(src.reads) {
+		return src.reads[i]
+	}
+	return src.all
+}
+
+// derivations calls f for each derived source behind the source.
+func (src *source) derivations(f func(*source)) {
+	if src.use == nil && src.members == nil {
+		f(src)
+	}
+	for _, m := range src.members {
+		m.derivations(f)
+	}
+}

@@ -31,7 +31,7 @@ func (e expr) selectStmt(s *pg.SelectStmt) []OutputColumn {
 	}
 	var out []OutputColumn
 	switch {
-	case s.GetOp() != pg.SetOperation_SETOP_NONE && s.GetOp() != pg.SetOperation_SET_OPERATION_UNDEFINED:
+	case isSetOperation(s):
 		out = e.setOperation(s)
 	case len(s.GetValuesLists()) > 0:
 		out = e.values(s.GetValuesLists())
@@ -46,12 +46,26 @@ func (e expr) selectStmt(s *pg.SelectStmt) []OutputColumn {
 	return out
 }
 
+func isSetOperation(s *pg.SelectStmt) bool {
+	switch s.GetOp() {
+	case pg.SetOperation_SETOP_NONE, pg.SetOperation_SET_OPERATION_UNDEFINED:
+		return false
+	default:
+		return true
+	}
+}
+
 // setOperation analyses both branches. A column is as pure as both are.
 func (e expr) setOperation(s *pg.SelectStmt) []OutputColumn {
 	e.a.st.SetOperation = true
 	left := e.branch(s.GetLarg())
 	right := e.branch(s.GetRarg())
 	out := combine(left, right)
+	for i := range out {
+		if len(left) == len(right) {
+			out[i].read = e.a.join(left[i].read, right[i].read)
+		}
+	}
 	e.sortByOutput(s.GetSortClause())
 	return out
 }
@@ -86,6 +100,7 @@ func combine(a, b []OutputColumn) []OutputColumn {
 			Name: a[i].Name, Pure: a[i].Pure && b[i].Pure,
 			Metadata: a[i].harmless(false) && b[i].harmless(false) && (a[i].Metadata || b[i].Metadata),
 			Counting: a[i].harmless(true) && b[i].harmless(true) && (a[i].Counting || b[i].Counting),
+			read:     a[i].read.cover(b[i].read),
 		}
 	}
 	return out
@@ -108,7 +123,7 @@ func hasStar(columns []OutputColumn) bool {
 func opaqueColumns(in []OutputColumn) []OutputColumn {
 	out := make([]OutputColumn, len(in))
 	for i, c := range in {
-		out[i] = OutputColumn{Name: c.Name, Star: c.Star}
+		out[i] = OutputColumn{Name: c.Name, Star: c.Star, read: c.read}
 	}
 	return out
 }
@@ -212,8 +227,9 @@ func (e expr) targetList(list []*pg.Node) ([]OutputColumn, []target) {
 // output analyses an expression as a column of a result.
 func (e expr) output(n *pg.Node) OutputColumn {
 	var lin lineage
+	before := len(e.a.log)
 	e.tracing(&lin).node(n)
-	c := OutputColumn{Name: outputName(n), Star: isStar(n)}
+	c := OutputColumn{Name: outputName(n), Star: isStar(n), read: span{before, len(e.a.log)}}
 	if lin.pure() {
 		c.Pure = !lin.metadata && !lin.counting
 		c.Metadata = lin.metadata && !lin.counting

@@ -37,8 +37,12 @@ func (e expr) recursive(w *pg.WithClause) {
 	}
 	done := map[string]*source{}
 	for _, n := range w.GetCtes() {
+		before := len(e.a.log)
 		src := e.cte(n.GetCommonTableExpr())
 		src.pure = false
+		if isSetOperation(n.GetCommonTableExpr().GetCtequery().GetSelectStmt()) {
+			e.a.filterAgain(e.a.log[before:]) // which rows come next depends on those before
+		}
 		done[src.name] = src
 	}
 	maps.Copy(e.sc.ctes, done)
