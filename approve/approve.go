@@ -73,7 +73,8 @@ type Grant struct {
 
 // A Scope is how far one human answer reaches. The zero Scope is one use, now.
 // However wide, it covers the same digest only: the same principals, target,
-// command, parameters and policy revision.
+// command, parameters, facts and policy revision. It does not cover a request
+// whose reasons ask for other groups than the approver's.
 type Scope struct {
 	// Uses is how often the action may run; zero means once.
 	Uses int `json:"uses,omitempty"`

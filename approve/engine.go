@@ -48,8 +48,8 @@ type Config struct {
 
 // Engine is an Approver that lets humans decide, through Decide or its Handler.
 //
-// Identical calls of one session (the same digest) that wait at the same time
-// share one ticket, so that a human is asked once. Each of them needs a use of
+// Identical calls of one session (the same digest, and reasons that ask the same
+// groups) that wait at the same time share one ticket, so that a human is asked once. Each of them needs a use of
 // its own: if the grant has fewer, the rest are refused with ErrUsedUp and may ask
 // again. Refusing the ticket refuses all of them.
 //

@@ -138,6 +138,35 @@ func TestGrantStandsForItsScope(t *testing.T) {
 	})
 }
 
+// A text that means something else in another session needs a grant of its own.
+func TestStandingGrantIsForTheSameMeaning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := engine(t, approve.Config{MaxScopeUses: 10, MaxScopeFor: time.Hour})
+		meaning := func(session, table string) approve.Request {
+			req := approvetest.Request(t, session, "EXECUTE p")
+			req.Input.Command.Facts = &policy.Facts{Effects: []policy.Effect{{Verb: policy.VerbDelete, Kind: "table", Name: table}}}
+			req.Digest, _ = policy.ActionDigest(req.Input, req.Revision)
+			return req
+		}
+		req := meaning("s1", "scratch")
+		p, ended := asked(t, e, req)
+		a := grantOf(req)
+		a.Scope = approve.Scope{Uses: 3, For: time.Hour}
+		if _, err := e.Decide(t.Context(), approvetest.Approver(), p.ID, a); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Approve(t.Context(), meaning("s2", "scratch"), nil); err != nil {
+			t.Errorf("the same meaning: %v", err)
+		}
+		if _, err := e.Approve(t.Context(), meaning("s2", "orders"), nil); !errors.Is(err, approve.ErrExpired) {
+			t.Errorf("another meaning: %v", err)
+		}
+	})
+}
+
 func TestExactlyAsManyCallsPassAsThereAreUses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := engine(t, approve.Config{MaxScopeUses: 50, MaxScopeFor: time.Hour, MaxPendingPerPrincipal: 200, MaxPendingPerSession: 200})
@@ -200,6 +229,11 @@ func TestUnreviewableRequestsAreRefused(t *testing.T) {
 		"too long params":  func(in *policy.Input) { in.Command.Params = []policy.Param{{Value: "1234567890"}} },
 		"params not UTF-8": func(in *policy.Input) { in.Command.Params = []policy.Param{{Value: "\xff"}} },
 		"actor not UTF-8":  func(in *policy.Input) { in.Identity.Actors[0].Subject = "\xff" },
+		"effect not UTF-8": func(in *policy.Input) { in.Command.Facts = &policy.Facts{Effects: []policy.Effect{{Name: "\xff"}}} },
+		"column not UTF-8": func(in *policy.Input) {
+			in.Command.Facts = &policy.Facts{Effects: []policy.Effect{{Filtered: []string{"\xff"}}}}
+		},
+		"opaque not UTF-8": func(in *policy.Input) { in.Command.Facts = &policy.Facts{Opaque: []string{"\xff"}} },
 		"label not UTF-8":  func(in *policy.Input) { in.Target.Labels = map[string]string{"a": "\xff"} },
 	} {
 		req := approvetest.Request(t, "s1", "x")

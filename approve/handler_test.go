@@ -107,6 +107,7 @@ func (c *pendingCall) decidePath() string { return "/requests/" + c.id + "/decid
 func TestHandlerShowsAndDecides(t *testing.T) {
 	req := approvetest.Request(t, "s1", "DROP TABLE x")
 	req.Input.Command.Facts = &policy.Facts{Effects: []policy.Effect{{Verb: policy.VerbDefine, Kind: "table", Name: "x"}}, Opaque: []string{"a DO block"}}
+	req.Digest, _ = policy.ActionDigest(req.Input, req.Revision)
 	c := waiting(t, approve.Config{MaxScopeUses: 3, MaxScopeFor: time.Hour}, req)
 	status, list := c.call("GET", "/requests", "")
 	if status != 200 || !strings.Contains(list, c.id) || strings.Contains(list, c.digest) {

@@ -43,7 +43,7 @@ func (s *MemoryStore) Open(ctx context.Context, t Ticket, limits Limits) (Ticket
 	defer s.mu.Unlock()
 	now := t.Created
 	for _, m := range s.live[t.Request.Digest] {
-		if m.Covers(t.Request.Digest, t.Session(), now) {
+		if m.Covers(&t.Request, now) {
 			m.UsesLeft--
 			s.settle(m)
 			return m.Ticket, Redeemed, nil
@@ -54,7 +54,7 @@ func (s *MemoryStore) Open(ctx context.Context, t Ticket, limits Limits) (Ticket
 		return Ticket{}, 0, ErrOverloaded
 	}
 	for _, m := range s.live[t.Request.Digest] {
-		if m.State == StatePending && m.Session() == t.Session() {
+		if m.Joinable(&t.Request) {
 			m.Waiting++
 			return m.Ticket, Joined, nil
 		}

@@ -43,8 +43,8 @@ func size(c *policy.Command) int {
 }
 
 // reviewable reports whether everything that the digest covers in its JSON form
-// is UTF-8. Two texts that are not could look the same, and have one digest. The
-// command's text may be anything: the digest covers its bytes.
+// is UTF-8: two texts that are not could look the same. The command's text may be
+// anything, it is shown as its bytes.
 func reviewable(in *policy.Input) bool {
 	valid := func(texts ...string) bool {
 		return !slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) })
@@ -62,20 +62,35 @@ func reviewable(in *policy.Input) bool {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(in.Command.Params, func(p policy.Param) bool { return !valid(p.Value) })
+	if slices.ContainsFunc(in.Command.Params, func(p policy.Param) bool { return !valid(p.Value) }) {
+		return false
+	}
+	f := in.Command.Facts
+	return f == nil || valid(f.Opaque...) && !slices.ContainsFunc(f.Effects, func(e policy.Effect) bool {
+		return !valid(e.Verb, e.Kind, e.Name) || !valid(e.Columns...) || !valid(e.Filtered...)
+	})
 }
 
 // eligible reports whether the approver may decide about the request: nil if so,
 // ErrSelf for the requester's own chain, and ErrUnknown for everybody else, who
 // is not to learn that there is such a request.
 func (e *Engine) eligible(approver *policy.Identity, req *Request, now time.Time) error {
-	if !e.mayApprove(approver, now) || req.Input == nil {
+	if !e.mayApprove(approver, now) {
 		return ErrUnknown
 	}
-	if samePrincipal(approver, req.Input.Identity) {
+	return req.decidableBy(approver)
+}
+
+// decidableBy returns what is wrong with the approver as far as the request itself
+// tells: see eligible.
+func (r *Request) decidableBy(approver *policy.Identity) error {
+	if r.Input == nil {
+		return ErrUnknown
+	}
+	if samePrincipal(approver, r.Input.Identity) {
 		return ErrSelf
 	}
-	for _, reason := range req.Reasons {
+	for _, reason := range r.Reasons {
 		if len(reason.Approvers) > 0 && !intersect(reason.Approvers, approver.Groups) {
 			return ErrUnknown
 		}

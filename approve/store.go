@@ -23,16 +23,17 @@ import (
 type Store interface {
 	// Open brings in a call: t is pending, has one call waiting and was created
 	// now. If a ticket covers the call (see Ticket.Covers), one of its uses is
-	// taken. Otherwise, if a ticket with t's digest and session is pending, the
-	// call joins those that wait for it. Otherwise t is added. Joining and adding
-	// fail with ErrOverloaded where limits would be passed.
+	// taken. Otherwise, if the call may wait for a pending ticket (see
+	// Ticket.Joinable), it joins those that do. Otherwise t is added. Joining and
+	// adding fail with ErrOverloaded where limits would be passed.
 	Open(ctx context.Context, t Ticket, limits Limits) (Ticket, Opening, error)
 	// Wait blocks until the ticket is not pending any more or ctx is done. It
 	// need not notice by itself that a ticket expires.
 	Wait(ctx context.Context, id string) error
 	// Redeem ends the wait of one call and takes a use for it. It returns the
 	// ticket together with an error that says why there is none: ErrUsedUp,
-	// ErrRefused, ErrRevoked, ErrWithdrawn, or ErrExpired if it is pending still. A ticket that stays pending with nobody waiting is withdrawn.
+	// ErrRefused, ErrRevoked, ErrWithdrawn, or ErrExpired if it is pending still. A
+	// ticket that stays pending with nobody waiting is withdrawn.
 	Redeem(ctx context.Context, id string, now time.Time) (Ticket, error)
 	// Leave ends the wait of one call without an answer. A pending ticket that
 	// nobody waits for is withdrawn.

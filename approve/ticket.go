@@ -1,6 +1,7 @@
 package approve
 
 import (
+	"slices"
 	"time"
 
 	"github.com/headgate/gateway/policy"
@@ -60,11 +61,13 @@ type Ruling struct {
 }
 
 // Session returns the id of the session that asked.
-func (t *Ticket) Session() string {
-	if t.Request.Input == nil || t.Request.Input.Session == nil {
+func (t *Ticket) Session() string { return t.Request.session() }
+
+func (r *Request) session() string {
+	if r.Input == nil || r.Input.Session == nil {
 		return ""
 	}
-	return t.Request.Input.Session.ID
+	return r.Input.Session.ID
 }
 
 // Principal returns the subject that asked, the first of its chain.
@@ -81,14 +84,26 @@ func (t *Ticket) Standing(now time.Time) bool {
 	return t.State == StateGranted && t.UsesLeft > 0 && now.Before(t.Until)
 }
 
-// Covers reports whether a new call with the digest in the session may have a use
-// of t at the time now. Calls that wait for t come first: what they may need is
-// not given away.
-func (t *Ticket) Covers(digest, session string, now time.Time) bool {
-	if !t.Standing(now) || t.UsesLeft <= t.Waiting || t.Request.Digest != digest {
+// Covers reports whether a new call with the request may have a use of t at the
+// time now: the action is the same, and whoever granted t might grant the request
+// as well. Calls that wait for t come first: what they may need is not given away.
+func (t *Ticket) Covers(req *Request, now time.Time) bool {
+	if !t.Standing(now) || t.UsesLeft <= t.Waiting || t.Request.Digest != req.Digest {
 		return false
 	}
-	return !t.Ruling.Scope.Session || t.Session() == session
+	if t.Ruling.Scope.Session && t.Session() != req.session() {
+		return false
+	}
+	return req.decidableBy(&t.Ruling.Approver) == nil
+}
+
+// Joinable reports whether a new call with the request may wait for t's answer: t
+// is pending, for the same action in the same session, and asks the same groups.
+func (t *Ticket) Joinable(req *Request) bool {
+	return t.State == StatePending && t.Request.Digest == req.Digest && t.Session() == req.session() &&
+		slices.EqualFunc(t.Request.Reasons, req.Reasons, func(a, b policy.Reason) bool {
+			return slices.Equal(a.Approvers, b.Approvers)
+		})
 }
 
 // grant is what a call that has had a use of t gets.

@@ -11,8 +11,13 @@ import (
 
 // ActionDigest returns the hexadecimal SHA-256 of what an approval of in is
 // bound to: the whole principal chain, the target, the command as it will be
-// sent, and the revision of the policy that asked. It fails for an input without
-// identity, target or command.
+// sent, what analysis found out about it, and the revision of the policy that
+// asked. It fails for an input without identity, target or command.
+//
+// The facts are in it because one text can stand for several actions: EXECUTE and
+// FETCH do what the name means in the session. The order of effects and columns
+// counts. Whatever neither the text nor the facts tell is not bound, such as the
+// constants of a statement that was prepared under the name.
 //
 // Every text goes in as its exact bytes behind its length, and every list behind
 // its count, so that no two different actions have the same encoding.
@@ -29,14 +34,7 @@ func ActionDigest(in *Input, revision string) (string, error) {
 		d.text(p.Issuer)
 	}
 	d.target(in.Target)
-	d.text(in.Command.Action)
-	d.text(in.Command.Text)
-	d.count(len(in.Command.Params))
-	for _, p := range in.Command.Params {
-		d.text(p.Value)
-		d.flag(p.Null)
-		d.flag(p.Binary)
-	}
+	d.command(in.Command)
 	d.text(revision)
 	return hex.EncodeToString(d.Sum(nil)), nil
 }
@@ -73,5 +71,51 @@ func (d digester) target(t *Target) {
 	for _, name := range names {
 		d.text(name)
 		d.text(t.Labels[name])
+	}
+}
+
+func (d digester) texts(list []string) {
+	d.count(len(list))
+	for _, s := range list {
+		d.text(s)
+	}
+}
+
+func (d digester) command(c *Command) {
+	d.text(c.Action)
+	d.text(c.Text)
+	d.count(len(c.Params))
+	for _, p := range c.Params {
+		d.text(p.Value)
+		d.flag(p.Null)
+		d.flag(p.Binary)
+	}
+	d.flag(c.Facts != nil)
+	if c.Facts != nil {
+		d.facts(c.Facts)
+	}
+}
+
+func (d digester) facts(f *Facts) {
+	d.count(len(f.Effects))
+	for i := range f.Effects {
+		e := &f.Effects[i]
+		d.text(e.Verb)
+		d.text(e.Kind)
+		d.text(e.Name)
+		d.texts(e.Columns)
+		d.texts(e.Filtered)
+	}
+	d.texts(f.Opaque)
+	d.flag(f.SQL != nil)
+	if f.SQL == nil {
+		return
+	}
+	d.count(len(f.SQL.Statements))
+	for i := range f.SQL.Statements {
+		s := &f.SQL.Statements[i]
+		d.text(s.Tag)
+		d.flag(s.Where)
+		d.texts(s.Functions)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,18 @@ func action() *policy.Input {
 		Identity: &policy.Identity{Subject: "ann", Issuer: "i", Actors: []policy.Actor{{Subject: "agent"}}},
 		Target:   &policy.Target{Name: "orders", Protocol: "postgres", Labels: map[string]string{"env": "prod"}},
 		Session:  &policy.Session{ID: "s1"},
-		Command:  &policy.Command{Action: "query", Text: "delete from t", Params: []policy.Param{{Value: "1"}}, Facts: &policy.Facts{}},
+		Command:  &policy.Command{Action: "query", Text: "delete from t", Params: []policy.Param{{Value: "1"}}, Facts: facts()},
+	}
+}
+
+func facts() *policy.Facts {
+	return &policy.Facts{
+		Effects: []policy.Effect{
+			{Verb: policy.VerbDelete, Kind: "table", Name: "t", Columns: []string{"a", "b"}, Filtered: []string{"c"}},
+			{Verb: policy.VerbExecute, Kind: "function", Name: "f"},
+		},
+		Opaque: []string{"why", "not"},
+		SQL:    &policy.SQL{Statements: []policy.SQLStatement{{Tag: "DELETE", Where: true, Functions: []string{"f"}}}},
 	}
 }
 
@@ -118,10 +130,63 @@ func TestActionDigestBinds(t *testing.T) {
 	}
 }
 
+// TestActionDigestBindsFacts: one text can stand for several actions.
+func TestActionDigestBindsFacts(t *testing.T) {
+	empty, none := action(), action()
+	empty.Command.Facts, none.Command.Facts = &policy.Facts{}, nil
+	seen := map[string]string{digest(t, action(), "r1"): "the action", digest(t, empty, "r1"): "empty", digest(t, none, "r1"): "none"}
+	for name, change := range map[string]func(*policy.Facts){
+		"verb":               func(f *policy.Facts) { f.Effects[0].Verb = policy.VerbRead },
+		"kind":               func(f *policy.Facts) { f.Effects[0].Kind = "view" },
+		"name":               func(f *policy.Facts) { f.Effects[0].Name = "u" },
+		"column":             func(f *policy.Facts) { f.Effects[0].Columns = []string{"a", "c"} },
+		"columns' order":     func(f *policy.Facts) { slices.Reverse(f.Effects[0].Columns) },
+		"joined columns":     func(f *policy.Facts) { f.Effects[0].Columns = []string{"ab"} },
+		"filtered moved":     func(f *policy.Facts) { f.Effects[0].Columns, f.Effects[0].Filtered = []string{"a", "b", "c"}, nil },
+		"not filtered":       func(f *policy.Facts) { f.Effects[0].Filtered = nil },
+		"filtered":           func(f *policy.Facts) { f.Effects[0].Filtered = []string{"d"} },
+		"effect more":        func(f *policy.Facts) { f.Effects = append(f.Effects, policy.Effect{}) },
+		"effect less":        func(f *policy.Facts) { f.Effects = f.Effects[:1] },
+		"effects' order":     func(f *policy.Facts) { slices.Reverse(f.Effects) },
+		"opaque":             func(f *policy.Facts) { f.Opaque[0] = "how" },
+		"opaque's order":     func(f *policy.Facts) { slices.Reverse(f.Opaque) },
+		"nothing opaque":     func(f *policy.Facts) { f.Opaque = nil },
+		"no SQL":             func(f *policy.Facts) { f.SQL = nil },
+		"empty SQL":          func(f *policy.Facts) { f.SQL = &policy.SQL{} },
+		"tag":                func(f *policy.Facts) { f.SQL.Statements[0].Tag = "UPDATE" },
+		"where":              func(f *policy.Facts) { f.SQL.Statements[0].Where = false },
+		"function":           func(f *policy.Facts) { f.SQL.Statements[0].Functions = []string{"g"} },
+		"one statement more": func(f *policy.Facts) { f.SQL.Statements = append(f.SQL.Statements, policy.SQLStatement{}) },
+	} {
+		in := action()
+		change(in.Command.Facts)
+		d := digest(t, in, "r1")
+		if other, ok := seen[d]; ok {
+			t.Errorf("%s and %s have one digest", name, other)
+		}
+		seen[d] = name
+	}
+}
+
+// TestActionDigestOfJSON: who gets the input as JSON finds the same digest.
+func TestActionDigestOfJSON(t *testing.T) {
+	for name, f := range map[string]*policy.Facts{"facts": facts(), "empty": {}, "none": nil} {
+		in, back := action(), new(policy.Input)
+		in.Command.Facts = f
+		doc, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(doc, back); err != nil || digest(t, back, "r1") != digest(t, in, "r1") {
+			t.Errorf("%s: %v, %s", name, err, doc)
+		}
+	}
+}
+
 // TestActionDigestIgnores: what isn't part of the action leaves it alone.
 func TestActionDigestIgnores(t *testing.T) {
 	in := action()
-	in.Session, in.Command.Facts = &policy.Session{ID: "s2"}, nil
+	in.Session = &policy.Session{ID: "s2"}
 	in.Identity.Groups, in.Identity.Expires = []string{"x"}, time.Unix(1, 0)
 	in.Identity.Actors[0].Issuer = "i" // the identity's own, spelled out
 	in.Approval = &policy.Approval{ID: "1"}
