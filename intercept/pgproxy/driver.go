@@ -83,7 +83,7 @@ func (d *driver) pumpClient(ctx context.Context) error {
 			if stepErr != nil {
 				return stepErr
 			}
-			have = copy(buf, buf[used:have])
+			have = shift(buf, used, have)
 			buf = resize(buf, have)
 		}
 		if err != nil {
@@ -167,7 +167,7 @@ func (d *driver) relayServer() error {
 			if stepErr != nil {
 				return stepErr
 			}
-			have = copy(buf, buf[used:have])
+			have = shift(buf, used, have)
 			buf = resize(buf, have)
 		}
 		if err != nil {
@@ -186,6 +186,15 @@ func (d *driver) serverBytes(in []byte) (int, error) {
 	}
 	_, err = d.client.Write(release)
 	return used, err
+}
+
+// shift moves buf[used:have] to the front and returns its length. A message that
+// comes in many parts is not moved with each of them.
+func shift(buf []byte, used, have int) int {
+	if used == 0 {
+		return have
+	}
+	return copy(buf, buf[used:have])
 }
 
 // resize makes room for more than have bytes and gives a large buffer back when

@@ -357,6 +357,10 @@ func (e *end) keep(rest []byte, needed int) {
 		e.carry = e.carry[:0]
 		return
 	}
+	if cap(e.carry) >= max(needed, 1) && &rest[0] == &e.carry[:1][0] {
+		e.carry = e.carry[:len(rest)] // it is in place: it is not moved with each part that comes
+		return
+	}
 	if cap(e.carry) < needed {
 		grown := make([]byte, len(rest), max(needed, len(rest)))
 		copy(grown, rest)
