@@ -18,8 +18,9 @@ import (
 	"time"
 )
 
-// A log cut anywhere is good up to its last whole record, and says so; a log that
-// a crash left with reserved zeros behind it is the same.
+// A log cut anywhere is read up to its last whole record and proven up to its
+// last checkpoint, and says so; a log that a crash left with reserved zeros behind
+// it is the same.
 func TestCutAnywhere(t *testing.T) {
 	eachSample(t, func(t *testing.T, rng *rand.Rand, s sample) {
 		t.Helper()
@@ -49,7 +50,7 @@ func (s sample) checkCut(t *testing.T, cut int, whole uint64) {
 			continue // what was cut off was zeros
 		}
 		rep := Verify(bytes.NewReader(log), Keys{Public: []ed25519.PublicKey{s.pub}})
-		if rep.Sealed || rep.Records != whole || rep.VerifiedThrough != checkpoint {
+		if rep.Sealed || rep.Records != whole || rep.VerifiedThrough != checkpoint || rep.Proven != uint64(checkpoint+1) {
 			t.Fatalf("cut at %d, %d zeros: %v; want %d records, checkpoint %d", cut, zeros, rep, whole, checkpoint)
 		}
 		if checkpoint < 0 {
@@ -113,7 +114,7 @@ func crashMode(s string) Mode {
 	return Buffered
 }
 
-// A killed process leaves a log that is good up to its last checkpoint, and in
+// A killed process leaves a log that is proven up to its last checkpoint, and in
 // Durable mode one with every entry that Append took.
 func TestKill(t *testing.T) {
 	for _, mode := range []Mode{Buffered, Durable} {

@@ -11,8 +11,14 @@ import (
 type Report struct {
 	// Sealed: the log ends with a signed seal, so nothing is missing.
 	Sealed bool
-	// Records counts the good records, the header and the seal included.
+	// Records counts the whole records in front of the first problem, the header
+	// and the seal included. Those that Proven does not count have good checksums,
+	// which anybody can make.
 	Records uint64
+	// Proven counts the records at the beginning that a signature covers, or a
+	// tag if the root key was given: these are what the recorder wrote. It is one
+	// more than the larger of VerifiedThrough and TaggedThrough, up to Records.
+	Proven uint64
 	// VerifiedThrough is the last record that is a signed checkpoint or the seal:
 	// everything up to it is what the signer wrote. -1 means that nothing is.
 	VerifiedThrough int64
@@ -23,11 +29,13 @@ type Report struct {
 	Keyed bool
 	// Torn counts the bytes behind the last whole record of an unsealed log.
 	Torn int64
-	// Lost counts the entries that best-effort recording says it dropped.
+	// Lost counts the entries that best-effort recording says it dropped, in
+	// records that are proven or not.
 	Lost uint64
 	// Header is the session, proven if VerifiedThrough is not negative.
 	Header Header
-	// Reason is why the log was closed; Last is the time of its last record.
+	// Reason is why the log was closed; Last is the time of its last record, which
+	// need not be proven.
 	Reason string
 	Last   time.Time
 	FileID [16]byte
@@ -53,7 +61,30 @@ func (r Report) unsealed() string {
 	if r.Records == 0 {
 		return "empty"
 	}
-	return fmt.Sprintf("good up to record %d, checkpoint at %d", r.Records-1, r.VerifiedThrough)
+	return r.proof()
+}
+
+// proof says which records are proven, and by what.
+func (r Report) proof() string {
+	var b strings.Builder
+	switch {
+	case r.Proven == 0:
+		b.WriteString("nothing is proven")
+	case r.TaggedThrough > r.VerifiedThrough:
+		fmt.Fprintf(&b, "proven through %d (root key)", r.TaggedThrough)
+	case r.Sealed:
+		fmt.Fprintf(&b, "proven through %d (seal)", r.VerifiedThrough)
+	default:
+		fmt.Fprintf(&b, "proven through %d (checkpoint)", r.VerifiedThrough)
+	}
+	switch n := r.Records - min(r.Proven, r.Records); n {
+	case 0:
+	case 1:
+		b.WriteString("; 1 record behind it is not proven")
+	default:
+		fmt.Fprintf(&b, "; %d records behind it are not proven", n)
+	}
+	return b.String()
 }
 
 // String returns the report for a human, a few lines without a control character
@@ -65,7 +96,7 @@ func (r Report) String() string {
 		fmt.Fprintf(&b, "session %s, target %s (%s), started %s\n", Sanitize(r.Header.Session),
 			Sanitize(r.Header.Target), Sanitize(r.Header.Protocol), r.Header.Started.UTC().Format(time.RFC3339))
 	}
-	fmt.Fprintf(&b, "%d good records, signed through %d by key %s\n", r.Records, r.VerifiedThrough, r.KeyID)
+	fmt.Fprintf(&b, "%d records, %d of them proven, signed through %d by key %s\n", r.Records, r.Proven, r.VerifiedThrough, r.KeyID)
 	if r.Keyed && r.TaggedThrough >= 0 {
 		fmt.Fprintf(&b, "tags proven through %d\n", r.TaggedThrough)
 	}
@@ -78,11 +109,11 @@ func (r Report) String() string {
 func (r Report) verdict() string {
 	switch {
 	case r.Problem != nil:
-		return "DAMAGED: " + r.Problem.Error()
+		return "DAMAGED: " + r.Problem.Error() + "; " + r.proof()
 	case r.Sealed:
 		return "OK: sealed (" + Sanitize(r.Reason) + ")"
 	case r.Torn > 0:
-		return fmt.Sprintf("UNSEALED: %s, %d bytes of an unfinished write behind it; the writer crashed or the end was cut off",
+		return fmt.Sprintf("UNSEALED: %s; %d bytes of an unfinished write at the end; the writer crashed or the end was cut off",
 			r.unsealed(), r.Torn)
 	default:
 		return "UNSEALED: " + r.unsealed() + "; the writer crashed, still runs, or the end was cut off"

@@ -240,7 +240,7 @@ func TestRootKeyProvesTail(t *testing.T) {
 	s := newSample(t, rng, newSigner(t), bytes.Repeat([]byte{1}, 32), "s", 6)
 	cut := s.clone()[:9] // two records behind the checkpoint at 6
 	rep := Verify(bytes.NewReader(s.with(cut).bytes()), s.verifiers()["root"])
-	if rep.Problem != nil || !errors.Is(rep.Err(), ErrUnsealed) || rep.TaggedThrough != 8 || rep.VerifiedThrough != 6 {
+	if rep.Problem != nil || !errors.Is(rep.Err(), ErrUnsealed) || rep.TaggedThrough != 8 || rep.VerifiedThrough != 6 || rep.Proven != 9 {
 		t.Errorf("%v", rep)
 	}
 	cut[7][recordHeadSize-1]++

@@ -44,6 +44,8 @@ func VerifyFile(path string, keys Keys) Report {
 func Verify(src io.Reader, keys Keys) Report {
 	v := verifier{keys: keys, rep: Report{VerifiedThrough: -1, TaggedThrough: -1}}
 	v.rep.Problem = v.run(src)
+	proven := max(v.rep.VerifiedThrough, v.rep.TaggedThrough) + 1
+	v.rep.Proven = min(uint64(proven), v.rep.Records) //nolint:gosec // from 0 on
 	return v.rep
 }
 
