@@ -79,9 +79,9 @@ const (
 	// The length of texts of up to 64 characters, their usual punctuation and the
 	// number of digits of numbers stay visible.
 	MethodFake = "fake"
-	// MethodPartial leaves the last Keep characters of a text readable. A text
-	// that is not longer than Keep is masked whole. Texts that are not UTF-8 and
-	// other types are redacted.
+	// MethodPartial leaves the last Keep characters of a text readable, but never
+	// more than half of them, rounded down. A text that is not longer than Keep is
+	// masked whole. Texts that are not UTF-8 and other types are redacted.
 	MethodPartial = "partial"
 	// MethodEmail leaves the first character and the domain of an e-mail address
 	// readable. Texts that are no address and other types are redacted.

@@ -25,6 +25,12 @@ func TestTextMethods(t *testing.T) {
 		{mask.MethodRedact, "secret", text(3), 0, "[re"},
 		{mask.MethodPartial, "4111111111111111", text(0), 4, "************1111"},
 		{mask.MethodPartial, "1234", text(0), 4, "****"},
+		{mask.MethodPartial, "12345", text(0), 4, "***45"},
+		{mask.MethodPartial, "1234567", text(0), 4, "****567"},
+		{mask.MethodPartial, "12345678", text(0), 4, "****5678"},
+		{mask.MethodPartial, "ab", text(0), 1, "*b"},
+		{mask.MethodPartial, "a", text(0), 0, "*"},
+		{mask.MethodPartial, "äöüßé", text(0), 3, "***ßé"},
 		{mask.MethodPartial, "123", text(0), 4, "***"},
 		{mask.MethodPartial, "", text(0), 4, ""},
 		{mask.MethodPartial, "abc", text(0), math.MaxInt, "***"},
@@ -247,6 +253,20 @@ func TestTypeLimits(t *testing.T) {
 	} {
 		if got := mask.TypeOID(c.oid, c.typmod).Limit; got != c.want {
 			t.Errorf("type %d with modifier %d: limit %d, want %d", c.oid, c.typmod, got, c.want)
+		}
+	}
+}
+
+// No length and no Keep lets "partial" show more than half of a text.
+func TestPartialShowsHalfAtMost(t *testing.T) {
+	for n := range 40 {
+		in := strings.Repeat("x", n)
+		for keep := range 45 {
+			v := mask.Value{Bytes: []byte(in), Type: text(0), Keep: keep}
+			out, err := method(t, mask.MethodPartial).Mask(nil, v)
+			if shown := strings.Count(string(out), "x"); err != nil || len(out) != n || shown > n/2 || shown > keep {
+				t.Errorf("%d characters, keep %d: %q, %v", n, keep, out, err)
+			}
 		}
 	}
 }

@@ -6,7 +6,8 @@ import "unicode/utf8"
 // long text does not become as many of them.
 const partialStars = 64
 
-// partial is the method "partial".
+// partial is the method "partial". Whatever the rule keeps, it shows half of the
+// characters at most, so that a short text does not stay readable.
 func partial(dst []byte, v Value) ([]byte, error) {
 	if !v.Type.Kind.isText() || v.Type.Array {
 		return Redact(dst, v)
@@ -19,8 +20,8 @@ func partial(dst []byte, v Value) ([]byte, error) {
 	if !fits(v, b) {
 		return Redact(dst, v)
 	}
-	keep := max(0, v.Keep)
-	if keep >= n {
+	keep := min(max(0, v.Keep), n/2)
+	if v.Keep >= n {
 		keep = 0
 	}
 	dst = appendRepeat(dst, '*', min(n-keep, partialStars))

@@ -48,7 +48,8 @@ type Mask struct {
 	// Method is the name of a masking method: "redact", "partial", "email",
 	// "hash", "null" or "fake".
 	Method string `json:"method"`
-	// Keep is the number of trailing characters that "partial" leaves readable.
+	// Keep is the number of trailing characters that "partial" leaves readable,
+	// at most half of the text.
 	Keep int `json:"keep,omitempty"`
 }
 
