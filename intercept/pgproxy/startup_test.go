@@ -186,6 +186,8 @@ func TestStartupParameters(t *testing.T) {
 		} {
 			c := r.dial(t)
 			c.bytes(startupPacket(3<<16, "user", "agent", refused[0], refused[1]))
+			c.next() // strangers are told nothing of what is carried
+			c.send(&pgproto3.PasswordMessage{Password: token})
 			if got := c.end(); len(got) != 1 || got[0] != "FATAL 0A000" {
 				t.Fatalf("%s=%s: got %q", refused[0], refused[1], got)
 			}
