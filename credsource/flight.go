@@ -92,10 +92,11 @@ func (r *Rotating) giveUp(e *entry, f *flight) error {
 	return errOverdue
 }
 
-// detach ends the entry's interest in its fetch. Called with mu held.
+// detach ends the entry's interest in its fetch. An entry with nothing to tell is
+// forgotten. Called with mu held.
 func (r *Rotating) detach(e *entry) {
 	e.flight = nil
-	if e.current == nil && r.entries[e.key] == e {
+	if e.current == nil && e.recentFailure(r.cfg.Now()) == nil && r.entries[e.key] == e {
 		delete(r.entries, e.key)
 	}
 }

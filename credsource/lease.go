@@ -2,14 +2,16 @@ package credsource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 )
 
 // entry is what the cache holds for one key: the current credential, the fetch
-// that is under way, or both. An entry with neither is not kept. Its fields are
-// guarded by Rotating.mu.
+// that is under way, and why the last fetch failed. An entry with neither a
+// credential nor a fetch nor a recent failure is not kept once the fetch has ended.
+// Its fields are guarded by Rotating.mu.
 type entry struct {
 	key     string
 	current *lease
@@ -17,6 +19,24 @@ type entry struct {
 	used    time.Time
 	failure error // of the last fetch, nil if it succeeded
 	retryAt time.Time
+}
+
+// recentFailure returns why the last fetch failed, nil if it did not or if the
+// next one may be tried.
+func (e *entry) recentFailure(now time.Time) error {
+	if !now.Before(e.retryAt) {
+		return nil
+	}
+	return e.failure
+}
+
+// fetchFailure is recentFailure, but nil where the Source has answered and only
+// had nothing else than what was refused.
+func (e *entry) fetchFailure(now time.Time) error {
+	if err := e.recentFailure(now); !errors.Is(err, ErrUnchanged) {
+		return err
+	}
+	return nil
 }
 
 // refused returns what to tell the Source about: its own credential where the
@@ -67,7 +87,8 @@ func (r *Rotating) newLease(c *Credential, now time.Time) *lease {
 }
 
 // entry returns the entry of key, making room for it if there is none. It must
-// be followed by a join unless the entry has a credential. Called with mu held.
+// be followed by a join unless the entry has a credential or a recent failure.
+// Called with mu held.
 func (r *Rotating) entry(key string) (*entry, error) {
 	if r.closed {
 		return nil, ErrClosed
@@ -84,8 +105,9 @@ func (r *Rotating) entry(key string) (*entry, error) {
 	return e, nil
 }
 
-// evict drops every credential that can't be served any more, or else the least
-// recently used one. It reports whether it has made room. Called with mu held.
+// evict drops every entry without a credential that can be served, or else the
+// least recently used one. It reports whether it has made room. Called with mu
+// held.
 func (r *Rotating) evict() bool {
 	now := r.cfg.Now()
 	var oldest *entry

@@ -23,8 +23,8 @@ type RotatingConfig struct {
 	// still served while refreshing fails. It is never served beyond its expiry.
 	// Zero means until its expiry, and an hour if it has none.
 	MaxStale time.Duration
-	// RetryAfter is how long after a failed refresh the next one is tried; zero
-	// means one second.
+	// RetryAfter is how long after a failed fetch the next one of its key is tried;
+	// zero means one second.
 	RetryAfter time.Duration
 	// Jitter is the most by which a refresh is brought forward at random, so that
 	// many gateways don't ask at once; zero means no jitter.
@@ -32,8 +32,8 @@ type RotatingConfig struct {
 	// FetchTimeout bounds one call of Source, and one release of what it gave;
 	// zero means ten seconds.
 	FetchTimeout time.Duration
-	// MaxKeys bounds the number of cached credentials; zero means 1024. The
-	// least recently used one makes room.
+	// MaxKeys bounds the number of cached credentials and failures; zero means
+	// 1024. Failures make room first, then the least recently used credential.
 	MaxKeys int
 	// KeyFunc tells which requests may share a credential: those with the same
 	// key. Nil means ByIdentity. An error refuses the request.
@@ -118,7 +118,8 @@ func (cfg *RotatingConfig) setDefaults() {
 // Credential returns the cached credential of the request's key, fetching one if
 // there is none or if it is due. If fetching fails it returns the cached one for
 // as long as MaxStale and its expiry allow, unless the error wraps ErrNotFound:
-// then the credential has been withdrawn and is served no more.
+// then the credential has been withdrawn and is served no more. Where there is
+// none to serve, the error is repeated for RetryAfter without a fetch.
 func (r *Rotating) Credential(ctx context.Context, req Request) (*Credential, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("credsource: %w", err)
@@ -137,6 +138,10 @@ func (r *Rotating) Credential(ctx context.Context, req Request) (*Credential, er
 	if l := e.current; l.servable(now) && (now.Before(l.refreshAt) || e.flight != nil) {
 		defer r.mu.Unlock()
 		return r.hand(l), nil
+	}
+	if err := e.fetchFailure(now); err != nil && !e.current.servable(now) && e.flight == nil {
+		defer r.mu.Unlock()
+		return nil, err
 	}
 	f := r.join(ctx, e, req, nil)
 	r.mu.Unlock()
@@ -171,9 +176,9 @@ func (r *Rotating) Refresh(ctx context.Context, req Request, refused *Credential
 		defer r.mu.Unlock()
 		return r.hand(l), nil
 	}
-	if e.failure != nil && now.Before(e.retryAt) && e.flight == nil {
+	if err := e.recentFailure(now); err != nil && e.flight == nil {
 		defer r.mu.Unlock()
-		return nil, e.failure
+		return nil, err
 	}
 	f := r.join(ctx, e, req, e.refused(refused))
 	r.mu.Unlock()
