@@ -6,7 +6,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -15,14 +14,11 @@ import (
 	"github.com/headgate/gateway"
 	"github.com/headgate/gateway/credsource"
 	"github.com/headgate/gateway/intercept/intercepttest"
-	"github.com/headgate/gateway/internal/testserver"
 	"github.com/headgate/gateway/policy"
 	"github.com/headgate/gateway/policy/identity"
 	"github.com/headgate/gateway/policy/secret"
 	"github.com/headgate/gateway/record"
 )
-
-func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }
 
 // patience bounds what must happen soon.
 const patience = 20 * time.Second

@@ -61,11 +61,11 @@ func (s *script) isClosed() bool {
 	}
 }
 
-// outOfDescriptors is an error of Accept that passes.
-type outOfDescriptors struct{}
+// descriptorsError is an error of Accept that passes.
+type descriptorsError struct{}
 
-func (outOfDescriptors) Error() string   { return "too many open files" }
-func (outOfDescriptors) Temporary() bool { return true }
+func (descriptorsError) Error() string   { return "too many open files" }
+func (descriptorsError) Temporary() bool { return true }
 
 func TestServeGoesOnAfterAnErrorThatPasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestServeGoesOnAfterAnErrorThatPasses(t *testing.T) {
 		go func() { served <- r.Serve(context.Background()) }()
 		start := time.Now()
 		for range 3 {
-			l.answers <- answer{err: &net.OpError{Op: "accept", Err: outOfDescriptors{}}}
+			l.answers <- answer{err: &net.OpError{Op: "accept", Err: descriptorsError{}}}
 		}
 		near, far := net.Pipe()
 		l.answers <- answer{conn: far}
@@ -89,7 +89,7 @@ func TestServeGoesOnAfterAnErrorThatPasses(t *testing.T) {
 		if n := strings.Count(r.logs.String(), "trying again"); n != 3 {
 			t.Errorf("logged %d times", n)
 		}
-		l.answers <- answer{err: outOfDescriptors{}}
+		l.answers <- answer{err: descriptorsError{}}
 		synctest.Wait()
 		r.shutdown() // while it rests
 		if err := <-served; err != nil {

@@ -68,7 +68,7 @@ func (g *Gateway) Revoke(sel Selector, reason string) int {
 }
 
 func (sel Selector) matches(i SessionInfo) bool {
-	if sel == (Selector{}) || sel == (Selector{Issuer: sel.Issuer}) {
+	if sel == (Selector{Issuer: sel.Issuer}) {
 		return false
 	}
 	return (sel.Session == "" || sel.Session == i.ID) &&

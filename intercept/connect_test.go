@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
+	"weak"
 
 	"github.com/headgate/gateway/credsource"
 	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/policy"
+	"github.com/headgate/gateway/policy/identity"
 	"github.com/headgate/gateway/record"
 )
 
@@ -240,5 +244,30 @@ func TestCloseBeforeIdentify(t *testing.T) {
 	r := newRig(t, func(c *intercept.GuardConfig) { c.Observer = seen })
 	if err := r.Close(t.Context(), "client left"); err != nil || seen.String() != "" || r.recorder.Sessions() != nil {
 		t.Errorf("%v, observed %q", err, seen)
+	}
+}
+
+// TestClosedGuardIsForgotten has a proof that holds for long: its timer must not
+// keep the Guard until then.
+func TestClosedGuardIsForgotten(t *testing.T) {
+	forgotten := func() weak.Pointer[intercept.Guard] {
+		g, err := intercept.NewGuard(t.Context(), intercept.GuardConfig{
+			Session: session, Policy: always(policy.Allow), Recorder: new(record.Memory),
+			Identity: identity.VerifierFunc(func(context.Context, identity.Proof) (policy.Identity, error) {
+				return policy.Identity{Subject: "ann", Expires: time.Now().Add(time.Hour)}, nil
+			}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(g.Identify(t.Context(), identity.Proof{}), g.Close(t.Context(), "over")); err != nil {
+			t.Fatal(err)
+		}
+		return weak.Make(g)
+	}()
+	for deadline := time.Now().Add(20 * time.Second); forgotten.Value() != nil; runtime.GC() {
+		if time.Now().After(deadline) {
+			t.Fatal("something keeps it")
+		}
 	}
 }
