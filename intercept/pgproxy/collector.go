@@ -8,7 +8,7 @@ import (
 	"github.com/headgate/gateway/intercept"
 )
 
-// A collector takes the answer to a hidden Query of the gateway's own.
+// A collector takes the answers to hidden messages of the gateway's own.
 type collector struct {
 	tables []table
 	rows   table
@@ -33,7 +33,7 @@ func (s *session) hiddenAnswer(e *entry, typ byte, body []byte) error {
 	case e.kind == msgDescribe && typ == msgNoData:
 		s.done()
 		return nil
-	case e.kind == msgQuery && e.collect != nil:
+	case e.collect != nil:
 		return s.collectAnswer(e, typ, body)
 	default:
 		return unexpected(typ)
@@ -43,7 +43,7 @@ func (s *session) hiddenAnswer(e *entry, typ byte, body []byte) error {
 func (s *session) collectAnswer(e *entry, typ byte, body []byte) error {
 	c := e.collect
 	switch typ {
-	case msgRowDescription:
+	case msgRowDescription, msgParseComplete, msgBindComplete, msgCloseComplete:
 	case msgDataRow:
 		if c.size += len(body); c.size > maxCollected {
 			return errors.New("pgproxy: the server's catalogue is too large")
@@ -94,8 +94,7 @@ func (s *session) refreshCatalogue() (*wait, *intercept.Refusal) {
 			return nil, nil
 		}
 		s.refreshing = &collector{changes: s.shelf.begin()}
-		s.toServer = appendQuery(s.toServer, joinQueries(catalogueQueries()))
-		s.queue.push(entry{kind: msgQuery, hidden: true, collect: s.refreshing})
+		s.send(appendCatalogueQueries(nil), entry{kind: msgSync, hidden: true, collect: s.refreshing})
 		s.nextBatch()
 	}
 	c := s.refreshing
@@ -120,6 +119,25 @@ func unread(sqlstate string) *intercept.Refusal {
 		r.Code = intercept.CodeApprovalCanceled
 	}
 	return r
+}
+
+// catalogueName is the statement and portal by which the catalogue is asked for. A
+// simple Query would end the client's unnamed statement.
+const catalogueName = "headgate_catalogue"
+
+// appendCatalogueQueries appends the catalogue's queries as a batch of its own.
+func appendCatalogueQueries(b []byte) []byte {
+	for _, q := range catalogueQueries() {
+		b = appendParse(b, catalogueName, q)
+		b = appendMessage(b, msgBind, func(b []byte) []byte {
+			return append(appendText(appendText(b, catalogueName), catalogueName), 0, 0, 0, 0, 0, 0)
+		})
+		b = appendMessage(b, msgExecute, func(b []byte) []byte { return append(appendText(b, catalogueName), 0, 0, 0, 0) })
+		for _, kind := range []byte{'P', 'S'} {
+			b = appendMessage(b, msgClose, func(b []byte) []byte { return appendText(append(b, kind), catalogueName) })
+		}
+	}
+	return append(b, msgSync, 0, 0, 0, 4)
 }
 
 func joinQueries(queries []string) string {

@@ -108,7 +108,7 @@ func TestNamesStayInStep(t *testing.T) {
 func TestChangeOnItsWayIsDistrusted(t *testing.T) {
 	r := newRig(t, rigConfig{policy: masking("public.people.email:redact"), setup: stepSetup})
 	reader, changer := r.session(t), r.session(t)
-	reader.query("SELECT email FROM harmless", "RowDescription", "row x", "SELECT", "ZI")
+	reader.query("SELECT email FROM harmless", "RowDescription", "row x", "SELECT 1", "ZI")
 	if err := changer.conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
 	}
@@ -139,11 +139,12 @@ func TestLargeMessagesBehindAWait(t *testing.T) {
 // client's unnamed statement alone.
 func TestUnnamedStatementOutlivesRefresh(t *testing.T) {
 	r := newRig(t, rigConfig{proxy: pgproxy.Config{CatalogueMaxAge: time.Nanosecond}})
-	c := r.session(t)
+	c, other := r.session(t), r.session(t)
 	c.send(synced(parseAs("", "SELECT 7")).messages...)
 	c.until(1)
+	other.query("SELECT 8", "RowDescription", "row 8", "SELECT 1", "ZI") // renews the catalogue
 	c.send(synced(&pgproto3.Bind{}, &pgproto3.Execute{}).messages...)
-	if got := strings.Join(c.until(1), " "); got != "BindComplete row 7 SELECT ZI" {
+	if got := strings.Join(c.until(1), " "); got != "BindComplete row 7 SELECT 1 ZI" {
 		t.Fatalf("got %s", got)
 	}
 }
