@@ -18,8 +18,8 @@ type catalogue struct {
 	byName  map[relationName]*relation
 	// path is the search path, pg_catalog and temporary tables left out.
 	path []string
-	// functions are those that users made, by their names with and without schema
-	// in lower case; operators the names of operators that run them.
+	// functions are those that users and extensions made, by their names with and
+	// without schema in lower case; operators the names of operators that run them.
 	functions map[string]function
 	operators map[string]bool
 

@@ -21,7 +21,7 @@ func answersForTests() []table {
 		{{"7", "public.store"}, {"7", ""}, {"97", "x"}},
 		{{"6"}, {"8"}, {"97"}},
 		{{"1", "3", "2"}, {"97", "1", "2"}},
-		{{"public", "store", "v", "f"}, {"public", "Lower", "s", "t"}, {"public", "upper", "i", "t"}},
+		{{"public", "store", "v", "f", "f"}, {"public", "Lower", "s", "t", "f"}, {"public", "upper", "i", "t", "f"}, {"public", "similarity", "v", "f", "t"}},
 		{{"<~>"}},
 		{{"agent"}}, {{`"$user", public`}},
 	}
@@ -57,6 +57,9 @@ func TestCatalogueIsBuilt(t *testing.T) {
 	if c.functions["upper"].shadows || !c.functions["lower"].shadows || !c.functions["public.store"].volatile {
 		t.Errorf("functions: %v", c.functions)
 	}
+	if f, known := c.functions["similarity"]; !known || f.volatile {
+		t.Error("a function of an extension is not known, or taken for one that users made")
+	}
 	if got := c.byOID[5].columnAt(2); got != "item" {
 		t.Errorf("the second column is %q", got)
 	}
@@ -64,7 +67,7 @@ func TestCatalogueIsBuilt(t *testing.T) {
 
 func TestCatalogueRefusesMalformedAnswers(t *testing.T) {
 	for i := range answersForTests()[:9] {
-		for _, row := range [][]string{{}, {"x"}, {"1", "2", "3", "4", "5"}} {
+		for _, row := range [][]string{{}, {"x"}, {"1", "2", "3", "4", "5", "6"}} {
 			if i == 8 && len(row) == 1 {
 				continue // a name, as it should be
 			}

@@ -48,7 +48,7 @@ type adder struct {
 func (c *catalogue) adders() []adder {
 	return []adder{
 		{4, c.addRelation}, {3, c.addColumn}, {2, c.addInheritance}, {2, c.addDependency}, {2, c.addBlind},
-		{1, c.addRewritten}, {3, c.addGenerated}, {4, c.addFunction}, {1, c.addOperator},
+		{1, c.addRewritten}, {3, c.addGenerated}, {5, c.addFunction}, {1, c.addOperator},
 	}
 }
 
@@ -152,8 +152,10 @@ func (c *catalogue) addGenerated(row []string) error {
 func (c *catalogue) addFunction(row []string) error {
 	for _, name := range []string{strings.ToLower(row[1]), strings.ToLower(row[0] + "." + row[1])} {
 		f := c.functions[name]
-		f.volatile = f.volatile || row[2] == "v"
-		f.shadows = f.shadows || row[3] == "t" && row[2] != "i"
+		if own := row[4] == "f"; own {
+			f.volatile = f.volatile || row[2] == "v"
+			f.shadows = f.shadows || row[3] == "t" && row[2] != "i"
+		}
 		c.functions[name] = f
 	}
 	return nil

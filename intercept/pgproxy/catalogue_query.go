@@ -51,12 +51,12 @@ const (
 	readsOutsideNames = `_to_xml|^(ts_stat|lo_get|loread|lo_open|pg_read_|pg_logical_slot_|pg_stat_get_activity|pg_stat_get_backend_activity)`
 )
 
-// ownFunctions are the functions that users made, with their volatility and
-// whether they have the name of a built-in one. ownOperators are the operators
-// whose functions are.
+// ownFunctions are the functions that users made, with their volatility, whether
+// they have the name of a built-in one, and whether an extension brought them.
+// ownOperators are the operators whose functions users made.
 const (
-	ownFunctions = `SELECT n.nspname, p.proname, p.provolatile, EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.proname = p.proname AND b.oid < 16384)` +
-		` FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384 AND NOT ` + ofExtension
+	ownFunctions = `SELECT n.nspname, p.proname, p.provolatile, EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.proname = p.proname AND b.oid < 16384), ` + ofExtension +
+		` FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384`
 	ownOperators = `SELECT DISTINCT o.oprname FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode` +
 		` WHERE p.oid >= 16384 AND p.provolatile <> 'i' AND NOT ` + ofExtension
 )

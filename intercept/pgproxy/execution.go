@@ -97,15 +97,36 @@ func (t *traced) smuggles(rules *ruleset, distrust bool) string {
 	if (distrust || t.lost) && (t.stores || t.statement.UnknownFunctions && t.writes()) {
 		return "it stores values whose origin can't be told"
 	}
+	if column := t.selectedBy(rules); column != "" && (t.selects || t.emits) {
+		return "it would store what the masked column " + column + " decides"
+	}
 	for _, read := range t.reads {
 		if column := rules.masked(read.relation, read.columns); column != "" && (t.stores || t.emits) {
 			return "it would pass on values of the masked column " + column
 		}
-		if column := rules.masked(read.relation, read.filtered); column != "" && t.emits {
+		if column := rules.masked(read.relation, read.filtered); column != "" && (t.stores || t.emits || t.writesRows()) {
 			return "it would pass on values of the masked column " + column
 		}
 	}
 	return ""
+}
+
+// selectedBy returns a masked column that decides which rows are met, "" if there
+// is none.
+func (t *traced) selectedBy(rules *ruleset) string {
+	for _, f := range t.filters {
+		if column := rules.masked(f.relation, f.filtered); column != "" {
+			return column
+		}
+	}
+	return ""
+}
+
+// writesRows reports whether rows of a table are written.
+func (t *traced) writesRows() bool {
+	return slices.ContainsFunc(t.effects, func(e policy.Effect) bool {
+		return e.Kind == "table" && (e.Verb == policy.VerbCreate || e.Verb == policy.VerbUpdate || e.Verb == policy.VerbDelete)
+	})
 }
 
 // unmasks reports whether a statement that renames is about something with masks:

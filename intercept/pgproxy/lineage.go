@@ -91,7 +91,8 @@ func (x *execution) origin(rows *traced, f field, i, n int) mask.Column {
 	if x.distrust || rows == nil {
 		return mask.Column{}
 	}
-	if !rows.unseen && harmless(outputAt(rows.statement.Output, i, n)) {
+	chosen := rows.chosen || rows.selectedBy(x.rules) != ""
+	if !rows.unseen && harmless(outputAt(rows.statement.Output, i, n), chosen) || rows.showsPlan(chosen) {
 		return mask.Column{Traced: true}
 	}
 	if rows.statement.SetOperation || f.table == 0 {
@@ -117,8 +118,24 @@ func (x *execution) origin(rows *traced, f field, i, n int) mask.Column {
 }
 
 // harmless reports whether an output column provably holds no value of a relation.
-func harmless(o *sqlfacts.OutputColumn) bool {
-	return o != nil && (o.Pure || o.Metadata || o.Counting)
+// Where masked columns have chosen the rows, constants that come with rows, and
+// counts of these, spell values out.
+func harmless(o *sqlfacts.OutputColumn, chosen bool) bool {
+	switch {
+	case o == nil:
+		return false
+	case chosen:
+		return o.Pure && !o.Selected
+	default:
+		return o.Pure || o.Metadata || o.Counting
+	}
+}
+
+// showsPlan reports whether the rows are a plan that holds nothing but names,
+// estimates and constants of the text: code could have computed others, and the
+// numbers of rows met tell what has chosen them.
+func (t *traced) showsPlan(chosen bool) bool {
+	return t.statement.Tag == "EXPLAIN" && executed(t.statement) == "" && !t.lost && !t.unseen && len(t.opaque) == 0 && !(t.statement.Analyze && chosen)
 }
 
 // outputAt finds the select list's item for the i-th of n result columns, nil if

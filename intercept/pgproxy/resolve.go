@@ -48,10 +48,15 @@ type traced struct {
 	// unseen says that code may be chosen in place of built-in functions, so that
 	// not even values from constants are known.
 	unseen bool
-	// stores says that computed values go where they can't be traced; emits, that
+	// filters are the columns that decide which rows are met, of reads and writes;
+	// chosen says that what decides can't be told.
+	filters []reading
+	chosen  bool
+	// stores says that computed values go where they can't be traced; selects, that
+	// which values are stored is a matter of rows that are read; emits, that
 	// code or channels are given values which they could keep or pass on; renames,
 	// that what the masks go by changes.
-	stores, emits, renames bool
+	stores, selects, emits, renames bool
 	// inner is what PREPARE or DECLARE gives a name to.
 	inner *traced
 	// effects is what the policy is told.
@@ -206,6 +211,8 @@ func columnNames(rel *relation, refs []sqlfacts.ColumnRef) []string {
 			continue
 		case ref.Unless != "" && rel.has(ref.Unless):
 			name = ref.Unless
+		case name != "*" && !rel.has(name) && !isSystemColumn(name):
+			name = "*" // a function of the row
 		}
 		if !slices.Contains(out, name) {
 			out = append(out, name)

@@ -14,7 +14,8 @@ import (
 // for them. It is safe for concurrent use.
 type ruleset struct {
 	rules *mask.Rules
-	known sync.Map // *relation → bool: sensitive
+	masks []policy.Mask // what rules were compiled from
+	known sync.Map      // *relation → bool: sensitive
 
 	mu    sync.RWMutex
 	plans map[planKey]*mask.Plan
@@ -40,14 +41,21 @@ type rulesets struct {
 	set *mask.Set
 	mu  sync.Mutex
 	// compiled is by the identity of the decision's masks.
-	compiled map[*policy.Mask]*ruleset
+	compiled map[maskList]*ruleset
+}
+
+// maskList tells lists of masks apart without a look at what is in them: lists of
+// one array can have different lengths.
+type maskList struct {
+	first *policy.Mask
+	n     int
 }
 
 func (r *rulesets) compile(masks []policy.Mask) (*ruleset, error) {
-	key := &masks[0]
+	key := maskList{&masks[0], len(masks)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c := r.compiled[key]; c != nil {
+	if c := r.compiled[key]; c != nil && slices.Equal(c.masks, masks) {
 		return c, nil
 	}
 	rules, err := r.set.Rules(masks)
@@ -55,9 +63,9 @@ func (r *rulesets) compile(masks []policy.Mask) (*ruleset, error) {
 		return nil, err
 	}
 	if r.compiled == nil || len(r.compiled) >= maxRulesets {
-		r.compiled = make(map[*policy.Mask]*ruleset)
+		r.compiled = make(map[maskList]*ruleset)
 	}
-	c := &ruleset{rules: rules}
+	c := &ruleset{rules: rules, masks: slices.Clone(masks)}
 	r.compiled[key] = c
 	return c, nil
 }

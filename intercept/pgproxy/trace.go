@@ -12,9 +12,9 @@ import (
 func (c *catalogue) trace(s *sqlfacts.Statement, m meaning) *traced {
 	t := &traced{
 		statement: s, opaque: s.Opaque, lost: s.UnknownFunctions,
-		stores: s.WritesDerived, renames: s.Renames,
+		stores: s.WritesDerived, selects: s.WritesSelected, renames: s.Renames,
 	}
-	t.rows = t
+	t.rows, t.chosen = t, s.UnknownFunctions
 	for i := range s.Effects {
 		t.addEffect(c, &s.Effects[i])
 	}
@@ -40,7 +40,7 @@ func (t *traced) follow(c *catalogue, named *traced, m meaning, unknown string) 
 	}
 	if named == nil {
 		t.opaque = append(slices.Clone(t.opaque), unknown)
-		t.lost = true
+		t.lost, t.chosen = true, true
 		return
 	}
 	if c != nil {
@@ -53,8 +53,10 @@ func (t *traced) follow(c *catalogue, named *traced, m meaning, unknown string) 
 	t.opaque = append(slices.Clone(t.opaque), named.opaque...)
 	t.reads = append(slices.Clone(t.reads), named.reads...)
 	t.touches = append(slices.Clone(t.touches), named.touches...)
-	t.lost = t.lost || named.lost
-	t.stores, t.emits, t.renames = t.stores || named.stores, t.emits || named.emits, t.renames || named.renames
+	t.filters = append(slices.Clone(t.filters), named.filters...)
+	t.lost, t.chosen = t.lost || named.lost, t.chosen || named.chosen
+	t.stores, t.selects = t.stores || named.stores, t.selects || named.selects
+	t.emits, t.renames = t.emits || named.emits, t.renames || named.renames
 }
 
 // isRelation says which kinds of effects are about relations.
@@ -78,8 +80,11 @@ func (t *traced) addEffect(c *catalogue, e *sqlfacts.Effect) {
 	effect.Columns = columnNames(rel, e.Columns)
 	effect.Filtered = columnNames(rel, e.Filtered)
 	t.effects = append(t.effects, effect)
+	t.addFilters(rel, effect.Filtered)
 	if rel != nil {
 		t.touches = append(t.touches, rel)
+		t.addRowFunctions(c, rel, e.Columns)
+		t.addRowFunctions(c, rel, e.Filtered)
 	}
 	switch e.Verb {
 	case policy.VerbRead:
@@ -87,6 +92,36 @@ func (t *traced) addEffect(c *catalogue, e *sqlfacts.Effect) {
 	case policy.VerbCreate, policy.VerbUpdate, policy.VerbDelete:
 		t.addWriting(rel, e)
 	}
+}
+
+// addFilters notes what decides which rows are met.
+func (t *traced) addFilters(rel *relation, columns []string) {
+	switch {
+	case len(columns) == 0:
+	case rel == nil:
+		t.chosen = true
+	default:
+		t.filters = append(t.filters, reading{relation: rel, filtered: columns})
+	}
+}
+
+// addRowFunctions notes functions called on a row in the way of columns.
+func (t *traced) addRowFunctions(c *catalogue, rel *relation, refs []sqlfacts.ColumnRef) {
+	for _, ref := range refs {
+		if !rel.has(ref.Name) {
+			t.addNotation(c, ref.Name)
+		}
+	}
+}
+
+// addNotation notes the call of a function that has the form of a column.
+func (t *traced) addNotation(c *catalogue, name string) {
+	f, known := c.functions[strings.ToLower(name)]
+	if !known {
+		return
+	}
+	t.emits = t.emits || f.volatile
+	t.addUnseen(name)
 }
 
 // addReading notes what is read, and what a view reads in turn: a policy about a
@@ -153,6 +188,12 @@ func (t *traced) addCode(c *catalogue) {
 		f := c.functions[name]
 		t.emits = t.emits || f.volatile || name == "setval" || strings.Contains(name, "_advisory_")
 	}
+	for _, n := range t.statement.Notations {
+		rel := c.lookup(n.Of.Schema, n.Of.Name)
+		if n.Of.Name == "" || rel == nil || !rel.has(n.Name) {
+			t.addNotation(c, n.Name)
+		}
+	}
 	for _, name := range t.statement.Searched {
 		if c.functions[name].shadows {
 			t.addUnseen(name)
@@ -166,6 +207,6 @@ func (t *traced) addCode(c *catalogue) {
 }
 
 func (t *traced) addUnseen(name string) {
-	t.lost, t.unseen = true, true
+	t.lost, t.unseen, t.chosen = true, true, true
 	t.effects = append(t.effects, policy.Effect{Verb: policy.VerbExecute, Kind: "function", Name: name})
 }

@@ -100,6 +100,7 @@ func (a *analysis) alterTable(s *pg.AlterTableStmt) {
 }
 
 func (e expr) alterCommand(c *pg.AlterTableCmd) {
+	e.a.cascade(c.GetBehavior())
 	if c.GetNewowner() != nil {
 		e.a.effect(policy.VerbGrant, "role", "", roleName(c.GetNewowner()))
 	}

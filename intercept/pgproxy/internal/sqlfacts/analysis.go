@@ -180,6 +180,9 @@ func (a *analysis) inherit(in *Statement) {
 	for _, f := range in.Searched {
 		s.Searched = appendNear(s.Searched, f)
 	}
+	for _, n := range in.Notations {
+		s.Notations = appendNear(s.Notations, n)
+	}
 	for _, op := range in.Operators {
 		s.Operators = appendNear(s.Operators, op)
 	}
@@ -188,6 +191,7 @@ func (a *analysis) inherit(in *Statement) {
 	s.FunctionInFrom = s.FunctionInFrom || in.FunctionInFrom
 	s.ChangesCatalog = s.ChangesCatalog || in.ChangesCatalog
 	s.CreatesTemp = s.CreatesTemp || in.CreatesTemp
+	s.WritesSelected = s.WritesSelected || in.WritesSelected
 	s.Renames = s.Renames || in.Renames
 	s.Settings = append(s.Settings, in.Settings...)
 	a.wroteDerived = a.wroteDerived || in.WritesDerived

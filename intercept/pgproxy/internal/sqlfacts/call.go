@@ -25,6 +25,9 @@ func (e expr) call(f *pg.FuncCall) {
 		e.arguments(f)
 		return
 	}
+	if name == "system_user" {
+		e.unqualified(name) // a column to a server that does not know the word
+	}
 	if e.counts(name) {
 		e.countArguments(f)
 		return
@@ -32,7 +35,11 @@ func (e expr) call(f *pg.FuncCall) {
 	before := len(e.a.log)
 	e.arguments(f)
 	if returnsRows(name) {
+		e.selected()
 		e.a.filterAgain(e.a.log[before:])
+	}
+	if e.lin != nil && aggregates(name, f) {
+		e.lin.counting = true
 	}
 	e.builtin(name, f)
 }
@@ -40,11 +47,25 @@ func (e expr) call(f *pg.FuncCall) {
 // returnsRows reports whether a function's argument says how many rows there are.
 func returnsRows(name string) bool {
 	switch name {
-	case "generate_series", "generate_subscripts", "unnest", "string_to_table", "regexp_split_to_table", "regexp_matches":
+	case "generate_series", "generate_subscripts", "unnest", "string_to_table", "regexp_split_to_table", "regexp_matches",
+		"ts_parse", "ts_debug", "ts_token_type", "pg_snapshot_xip", "txid_snapshot_xip":
 		return true
 	}
 	return strings.HasPrefix(name, "json") && (strings.Contains(name, "_each") || strings.Contains(name, "_elements") ||
 		strings.HasSuffix(name, "_keys") || strings.Contains(name, "recordset") || strings.HasPrefix(name, "jsonb_path_query"))
+}
+
+// aggregates reports whether a function puts rows together, so that its value tells
+// of their number even where its arguments are constants.
+func aggregates(name string, f *pg.FuncCall) bool {
+	switch name {
+	case "sum", "avg", "min", "max", "every", "any_value", "corr", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or",
+		"range_agg", "range_intersect_agg", "lag", "lead", "nth_value", "first_value", "last_value", "xmlagg":
+		return true
+	}
+	return f.GetAggStar() || f.GetAggDistinct() || f.GetAggWithinGroup() || f.GetAggFilter() != nil || len(f.GetAggOrder()) > 0 || f.GetOver() != nil ||
+		strings.Contains(name, "_agg") || strings.HasPrefix(name, "regr_") || strings.HasPrefix(name, "stddev") || strings.HasPrefix(name, "var") ||
+		strings.HasPrefix(name, "covar_") || strings.HasPrefix(name, "percentile_")
 }
 
 // called lists a function, in lower case.
@@ -172,13 +193,14 @@ func (e expr) special(verb, kind, object, function string) {
 // unknownName is a function that is not in the list. Some families are known
 // by the start of their names wherever they are installed.
 func (e expr) unknownName(name string) {
-	for _, p := range runsSQLPrefixes() {
-		if strings.HasPrefix(name, p) {
-			e.a.opaque("function runs SQL text")
-			break
-		}
+	if runsSQL(name) {
+		e.a.opaque("function runs SQL text")
 	}
 	e.unknownFunction("", name)
+}
+
+func runsSQL(name string) bool {
+	return slices.ContainsFunc(runsSQLPrefixes(), func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // setting is current_setting: session state, but a read of the setting too.

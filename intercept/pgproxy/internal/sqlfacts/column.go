@@ -17,6 +17,8 @@ type expr struct {
 // A lineage says what a value was computed from.
 type lineage struct {
 	relation, unknown, metadata, counting bool
+	// selected says that rows decide which of several constants it is.
+	selected bool
 }
 
 func (l *lineage) pure() bool { return !l.relation && !l.unknown }
@@ -42,6 +44,13 @@ func (e expr) tainted() {
 func (e expr) untraceable() {
 	if e.lin != nil {
 		e.lin.unknown = true
+	}
+}
+
+// selected notes that rows decide which constant the value is.
+func (e expr) selected() {
+	if e.lin != nil {
+		e.lin.selected = true
 	}
 }
 
@@ -90,6 +99,9 @@ func (e expr) qualified(qualifier []string, name string) {
 		schema = qualifier[len(qualifier)-2]
 	}
 	if src := e.named(schema, table); src != nil {
+		if name != "*" {
+			e.member(src, name)
+		}
 		e.use(src, ColumnRef{Name: name})
 		return
 	}
@@ -136,12 +148,24 @@ func (e expr) unqualified(name string) {
 	for _, src := range candidates {
 		e.use(src, ColumnRef{Name: name, Ambiguous: len(candidates) > 1 || row != nil})
 	}
-	if len(candidates) == 0 {
+	if len(candidates) == 0 || !settled && !e.allPure() {
 		e.tainted()
 	}
 	if row != nil {
 		e.use(row, ColumnRef{Name: "*", Ambiguous: true, Unless: name})
 	}
+}
+
+// allPure reports whether no source in reach has values of relations.
+func (e expr) allPure() bool {
+	for sc := e.sc; sc != nil; sc = sc.outer {
+		for _, src := range sc.sources {
+			if !e.a.spend(1) || !src.isPure() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // candidates returns the sources that may have the column, and whether it is
@@ -168,6 +192,9 @@ func (e expr) candidates(name string) (found []*source, settled bool) {
 func (e expr) use(src *source, ref ColumnRef) {
 	if !src.isPure() {
 		e.tainted()
+	}
+	if !src.row {
+		e.selected()
 	}
 	if src.members != nil && len(src.renamed) > 0 {
 		ref = ColumnRef{Name: "*"} // of which member is a matter of its columns

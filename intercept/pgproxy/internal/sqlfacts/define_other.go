@@ -151,6 +151,7 @@ func (a *analysis) drop(n *pg.Node) bool {
 	switch v := n.GetNode().(type) {
 	case *pg.Node_DropStmt:
 		a.st.Tag = "DROP " + objectTag(v.DropStmt.GetRemoveType())
+		a.cascade(v.DropStmt.GetBehavior())
 		for _, object := range v.DropStmt.GetObjects() {
 			a.object(policy.VerbDefine, v.DropStmt.GetRemoveType(), object)
 		}

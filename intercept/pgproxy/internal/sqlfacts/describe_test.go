@@ -11,6 +11,9 @@ func describe(s *Statement) string {
 	for i := range s.Effects {
 		parts = append(parts, describeEffect(&s.Effects[i]))
 	}
+	for _, n := range s.Notations {
+		parts = append(parts, "."+n.Name)
+	}
 	for _, set := range s.Settings {
 		parts = append(parts, describeSetting(set))
 	}
@@ -76,6 +79,9 @@ func describeOutput(columns []OutputColumn) string {
 		case c.Counting:
 			text += " counting"
 		}
+		if c.Selected {
+			text += " selected"
+		}
 		out = append(out, text)
 	}
 	return strings.Join(out, ", ")
@@ -113,7 +119,7 @@ func flags(s *Statement) []string {
 		on   bool
 	}{
 		{"where", s.Where}, {"setop", s.SetOperation}, {"unknown", s.UnknownFunctions},
-		{"fromfunc", s.FunctionInFrom}, {"derived", s.WritesDerived}, {"catalog", s.ChangesCatalog},
+		{"fromfunc", s.FunctionInFrom}, {"derived", s.WritesDerived}, {"selected", s.WritesSelected}, {"catalog", s.ChangesCatalog},
 		{"temp", s.CreatesTemp}, {"analyze", s.Analyze}, {"hold", s.CursorHold},
 		{"closesall", s.ClosesAll}, {"deallocall", s.DeallocatesAll},
 	} {

@@ -40,6 +40,7 @@ func (e expr) insert(s *pg.InsertStmt) []OutputColumn {
 	var inserted []OutputColumn
 	if s.GetSelectStmt() != nil {
 		inserted = e.query(s.GetSelectStmt())
+		e.a.st.WritesSelected = e.a.st.WritesSelected || len(s.GetSelectStmt().GetSelectStmt().GetValuesLists()) == 0
 		e.a.derived(inserted)
 	}
 	rows := e
@@ -83,7 +84,7 @@ func (e expr) conflict(s *pg.InsertStmt, pure bool) {
 		return
 	}
 	write := e.a.relation(policy.VerbUpdate, "table", s.GetRelation())
-	e.sc.sources = append(e.sc.sources, &source{name: "excluded", pure: pure})
+	e.sc.sources = append(e.sc.sources, &source{name: "excluded", row: true, pure: pure})
 	e.assign(write, c.GetTargetList())
 	e.filtering().node(c.GetWhereClause())
 	e.sc.sources = e.sc.sources[:1]
@@ -109,6 +110,7 @@ func (e expr) assign(write *use, list []*pg.Node) {
 		if !lin.pure() {
 			e.a.wroteDerived = true
 		}
+		e.a.st.WritesSelected = e.a.st.WritesSelected || lin.selected || lin.counting || lin.metadata
 	}
 }
 
@@ -189,6 +191,7 @@ func (a *analysis) derived(columns []OutputColumn) {
 		if !c.Pure && !c.Metadata && !c.Counting {
 			a.wroteDerived = true
 		}
+		a.st.WritesSelected = a.st.WritesSelected || !c.Pure || c.Selected
 	}
 }
 
@@ -198,7 +201,7 @@ func (a *analysis) into(into *pg.IntoClause) {
 	a.relation(policy.VerbDefine, "table", rv)
 	a.relation(policy.VerbCreate, "table", rv)
 	a.created(rv)
-	a.st.ChangesCatalog = true
+	a.st.ChangesCatalog, a.st.WritesSelected = true, true
 }
 
 // created notes a relation that may come to be in a temporary schema.

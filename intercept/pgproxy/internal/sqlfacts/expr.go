@@ -1,6 +1,8 @@
 package sqlfacts
 
 import (
+	"strings"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -46,7 +48,10 @@ func (e expr) node(n *pg.Node) {
 		e.multiAssign(v.MultiAssignRef)
 	case *pg.Node_CurrentOfExpr:
 		e.a.effect(policy.VerbRead, "cursor", "", v.CurrentOfExpr.GetCursorName())
+	case *pg.Node_AIndirection:
+		e.indirection(v.AIndirection)
 	default:
+		e.newer(n)
 		e.generic(n.ProtoReflect())
 	}
 }
@@ -113,6 +118,9 @@ func (e expr) cast(t *pg.TypeName) {
 	if name == "float4" || name == "float8" {
 		e.a.exactOnly = true
 	}
+	if strings.HasPrefix(name, "reg") && e.lin != nil {
+		e.lin.metadata = true // names of objects are looked up
+	}
 	if schema != "pg_catalog" && (schema != "" || !e.a.functions.types[name]) {
 		e.untraceable()
 	}
@@ -129,6 +137,7 @@ func (e expr) subLink(s *pg.SubLink) {
 // at all tells something about relations, as a count does.
 func (e expr) subquery(n *pg.Node) {
 	before := len(e.a.uses)
+	e.selected()
 	for _, c := range e.query(n) {
 		e.inherit(c)
 	}
@@ -144,6 +153,7 @@ func (e expr) inherit(c OutputColumn) {
 	if e.lin == nil {
 		return
 	}
+	e.lin.selected = e.lin.selected || c.Selected
 	e.lin.metadata = e.lin.metadata || c.Metadata
 	e.lin.counting = e.lin.counting || c.Counting
 	if !c.Pure && !c.Metadata && !c.Counting {

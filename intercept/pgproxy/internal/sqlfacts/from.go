@@ -189,7 +189,7 @@ func (e expr) fromFunction(r *pg.RangeFunction) *source {
 		}
 	}
 	e.a.filterAgain(e.a.log[before:]) // the arguments say how many rows there are
-	src := &source{name: functionName(r), pure: lin.pure() && !lin.metadata, all: span{before, len(e.a.log)}}
+	src := &source{name: functionName(r), scalar: true, pure: lin.pure() && !lin.metadata, all: span{before, len(e.a.log)}}
 	return src.aliased(src.name, r.GetAlias())
 }
 

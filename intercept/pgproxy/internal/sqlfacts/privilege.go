@@ -78,21 +78,30 @@ func (a *analysis) grant(s *pg.GrantStmt) {
 			a.effect(policy.VerbGrant, kind, n.GetString_().GetSval(), "*")
 		}
 	} else {
-		for _, n := range s.GetObjects() {
-			schema, name := objectName(n)
-			u := a.effect(policy.VerbGrant, kind, schema, name)
-			a.grantColumns(u, s.GetPrivileges())
-		}
+		a.grantObjects(kind, s.GetObjects(), grantedColumns(s.GetPrivileges()))
 	}
 	a.grantees(s.GetGrantees())
 }
 
-func (a *analysis) grantColumns(u *use, privileges []*pg.Node) {
-	for _, n := range privileges {
-		for _, column := range stringsOf(n.GetAccessPriv().GetCols()) {
-			a.reference(u, ColumnRef{Name: column}, false)
+func (a *analysis) grantObjects(kind string, objects []*pg.Node, columns []string) {
+	for _, n := range objects {
+		if !a.spend(len(columns)) {
+			return // the text will be refused
+		}
+		schema, name := objectName(n)
+		u := a.effect(policy.VerbGrant, kind, schema, name)
+		for _, column := range columns {
+			u.columns.add(ColumnRef{Name: column})
 		}
 	}
+}
+
+func grantedColumns(privileges []*pg.Node) []string {
+	var out []string
+	for _, n := range privileges {
+		out = append(out, stringsOf(n.GetAccessPriv().GetCols())...)
+	}
+	return out
 }
 
 func (a *analysis) grantees(roles []*pg.Node) { a.eachRole(roles, policy.VerbGrant) }

@@ -61,6 +61,9 @@ type Statement struct {
 	// Searched are those of the functions that were called without a schema, so that
 	// the server looks for them along the search path.
 	Searched []string
+	// Notations are the names behind a period that are not plainly columns: the
+	// server takes x.f for a call of f where x has no such column.
+	Notations []Notation
 	// Operators are the operators used under a name without schema, each once, and
 	// those of IN, LIKE and the like.
 	Operators []string
@@ -85,6 +88,9 @@ type Statement struct {
 	// COPY to a file. WriteSources are the relations read.
 	WritesDerived bool
 	WriteSources  []Relation
+	// WritesSelected says that which values are stored is a matter of rows that are
+	// read, be the values computed from them or not.
+	WritesSelected bool
 
 	// Settings are the changes to settings, in order.
 	Settings []Setting
@@ -150,6 +156,13 @@ const (
 	CopyToProgram
 )
 
+// A Notation is the name of a column or a function behind a period.
+type Notation struct {
+	Name string
+	// Of is the relation whose row is before the period, zero if it is another value.
+	Of Relation
+}
+
 // A Relation names a relation as written.
 type Relation struct{ Schema, Name string }
 
@@ -200,6 +213,10 @@ type OutputColumn struct {
 	Metadata bool
 	// Counting says that it would be Pure or Metadata but for counts of rows.
 	Counting bool
+	// Selected says that the value, although from no relation, can be one of several
+	// of which rows decide: it comes out of a query in FROM or in an expression, or
+	// of a set operation.
+	Selected bool
 
 	// read is the part of the analysis's log that the value comes from.
 	read span

@@ -36,6 +36,9 @@ type source struct {
 	pure bool
 	// inner are the relations that a derived source reads, for row locks.
 	inner []*use
+	// scalar is a function, whose column has the name of the source if it is one
+	// value; row is the row of a relation that is not read.
+	scalar, row bool
 	// hidden is behind a join's alias and can't be referred to by its own name.
 	hidden bool
 }

@@ -62,6 +62,7 @@ func (e expr) setOperation(s *pg.SelectStmt) []OutputColumn {
 	right := e.branch(s.GetRarg())
 	out := combine(left, right)
 	for i := range out {
+		out[i].Selected = true
 		if len(left) == len(right) {
 			out[i].read = e.a.join(left[i].read, right[i].read)
 		}
@@ -100,6 +101,7 @@ func combine(a, b []OutputColumn) []OutputColumn {
 			Name: a[i].Name, Pure: a[i].Pure && b[i].Pure,
 			Metadata: a[i].harmless(false) && b[i].harmless(false) && (a[i].Metadata || b[i].Metadata),
 			Counting: a[i].harmless(true) && b[i].harmless(true) && (a[i].Counting || b[i].Counting),
+			Selected: a[i].Selected || b[i].Selected,
 			read:     a[i].read.cover(b[i].read),
 		}
 	}
@@ -231,6 +233,7 @@ func (e expr) output(n *pg.Node) OutputColumn {
 	e.tracing(&lin).node(n)
 	c := OutputColumn{Name: outputName(n), Star: isStar(n), read: span{before, len(e.a.log)}}
 	if lin.pure() {
+		c.Selected = lin.selected
 		c.Pure = !lin.metadata && !lin.counting
 		c.Metadata = lin.metadata && !lin.counting
 		c.Counting = lin.counting
@@ -256,7 +259,12 @@ func outputName(n *pg.Node) string {
 	case *pg.Node_FuncCall:
 		_, name := qualifiedName(v.FuncCall.GetFuncname())
 		return name
-	case *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_AExpr, *pg.Node_BoolExpr:
+	case *pg.Node_AExpr:
+		if v.AExpr.GetKind() == pg.A_Expr_Kind_AEXPR_NULLIF {
+			return "nullif"
+		}
+		return "?column?"
+	case *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_BoolExpr:
 		return "?column?"
 	}
 	return ""

@@ -65,6 +65,7 @@ func TestAnalyzeTakesBoundedTime(t *testing.T) {
 		"write sources":   "INSERT INTO t SELECT 1 FROM " + names,
 		"functions":       "SELECT a()" + strings.Repeat(",b()", 20_000),
 		"WITH queries":    "WITH a AS (SELECT 1)" + strings.Repeat(",b AS (SELECT 1 FROM a)", 30_000) + " SELECT 1",
+		"granted columns": "GRANT SELECT (" + names + ") ON t," + names + " TO u",
 		"assignments":     nest("WITH x AS (UPDATE t SET (a,b) = (", "SELECT 1", ")) SELECT 1", 12),
 	} {
 		done := make(chan error, 1)

@@ -83,6 +83,7 @@ func (a *analysis) data(n *pg.Node) bool {
 	case *pg.Node_TruncateStmt:
 		a.st.Tag = "TRUNCATE TABLE"
 		a.eachRelation(policy.VerbDelete, "table", v.TruncateStmt.GetRelations())
+		a.cascade(v.TruncateStmt.GetBehavior())
 	case *pg.Node_LockStmt:
 		a.st.Tag = "LOCK TABLE"
 		a.eachRelation(policy.VerbUpdate, "lock", v.LockStmt.GetRelations())
@@ -115,6 +116,14 @@ func (a *analysis) data(n *pg.Node) bool {
 		return false
 	}
 	return true
+}
+
+// cascade notes that objects which the text does not name share the fate of those
+// that it does.
+func (a *analysis) cascade(b pg.DropBehavior) {
+	if b == pg.DropBehavior_DROP_CASCADE {
+		a.opaque("cascade")
+	}
 }
 
 func (a *analysis) eachRelation(verb, kind string, list []*pg.Node) {

@@ -44,6 +44,10 @@ CREATE FUNCTION leak_loudly() RETURNS int LANGUAGE plpgsql AS
 	$$ BEGIN RAISE NOTICE '%', (SELECT email FROM people LIMIT 1); RETURN 1; END $$;
 CREATE FUNCTION leak_failing() RETURNS int LANGUAGE plpgsql AS
 	$$ BEGIN RAISE EXCEPTION '%', (SELECT email FROM people LIMIT 1); END $$;
+CREATE FUNCTION leak_of(text) RETURNS text LANGUAGE sql STABLE AS 'SELECT email FROM people ORDER BY id LIMIT 1';
+CREATE FUNCTION leak_of_row(orders) RETURNS text LANGUAGE sql STABLE AS 'SELECT email FROM people ORDER BY id LIMIT 1';
+CREATE FUNCTION json_value(text, text) RETURNS text LANGUAGE sql STABLE AS 'SELECT email FROM people ORDER BY id LIMIT 1';
+CREATE FUNCTION json_exists(text, text) RETURNS text LANGUAGE sql STABLE AS 'SELECT email FROM people ORDER BY id LIMIT 1';
 CREATE FUNCTION store(v text) RETURNS int LANGUAGE sql VOLATILE AS 'INSERT INTO notes (body) VALUES (v) RETURNING id';
 CREATE PROCEDURE leak_call(INOUT v text) LANGUAGE plpgsql AS $$ BEGIN v := (SELECT email FROM people LIMIT 1); END $$;
 CREATE VIEW leak_view AS SELECT leak() AS said;
