@@ -35,14 +35,15 @@ func constant(k Kind) (text, binary string, ok bool) {
 		return "empty", "\x01", true // RANGE_EMPTY
 	case KindMultirange:
 		return "{}", zero4, true
+	default:
+		if text, binary, ok = constantTime(k); ok {
+			return text, binary, true
+		}
+		if text, binary, ok = constantGeometry(k); ok {
+			return text, binary, true
+		}
+		return constantAddress(k)
 	}
-	if text, binary, ok = constantTime(k); ok {
-		return text, binary, true
-	}
-	if text, binary, ok = constantGeometry(k); ok {
-		return text, binary, true
-	}
-	return constantAddress(k)
 }
 
 // Runs of zero bytes, constant so that joining them costs nothing.

@@ -62,7 +62,7 @@ type forger func(dst []byte, v Value, canon []byte, d *digester) ([]byte, error)
 // mask computes the seed of v for the method of that label and has forge write
 // the value. A value without canonical form is redacted.
 func (k *keyed) mask(dst []byte, v Value, label byte, forge forger) ([]byte, error) {
-	d := k.pool.Get().(*digester) //nolint:forcetypeassert // the pool holds nothing else
+	d := k.pool.Get().(*digester) //nolint:errcheck // the pool holds nothing else
 	defer k.pool.Put(d)
 	canon, err := canonical(d.room(len(v.Bytes)), v)
 	if err != nil {

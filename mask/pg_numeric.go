@@ -20,11 +20,11 @@ func appendNumericBinary(dst []byte, n uint64) []byte {
 	var groups [5]uint16
 	count := 0
 	for ; n > 0; n /= 10000 {
-		groups[count] = uint16(n % 10000) //nolint:gosec // below 10000
+		groups[count] = uint16(n % 10000)
 		count++
 	}
-	dst = binary.BigEndian.AppendUint16(dst, uint16(count))           //nolint:gosec // at most 5
-	dst = binary.BigEndian.AppendUint16(dst, uint16(max(0, count-1))) //nolint:gosec // at most 4
+	dst = binary.BigEndian.AppendUint16(dst, uint16(count))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(max(0, count-1)))
 	dst = append(dst, 0, 0, 0, 0)                                     // positive, scale 0
 	for i := count - 1; i >= 0; i-- {
 		dst = binary.BigEndian.AppendUint16(dst, groups[i])

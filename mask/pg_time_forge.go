@@ -14,20 +14,25 @@ const (
 // appendTime makes a date or time of whole seconds. It does not depend on the
 // original other than by the seed.
 func appendTime(dst []byte, k Kind, f Format, seed *seed) []byte {
-	days := forgedFirst + int64(seed.number()%forgedDays) //nolint:gosec // below forgedDays
+	days := forgedFirst + int64(seed.number()%forgedDays)
 	seconds := int64(binary.BigEndian.Uint32(seed[8:]) % 86_400)
 	switch k {
 	case KindDate:
 		if f == Binary {
-			return binary.BigEndian.AppendUint32(dst, uint32(days)) //nolint:gosec // two's complement
+			return binary.BigEndian.AppendUint32(dst, uint32(days))
 		}
 		return civil(days, 0).AppendFormat(dst, time.DateOnly)
 	case KindTime:
 		if f == Binary {
-			return binary.BigEndian.AppendUint64(dst, uint64(seconds*second)) //nolint:gosec // positive
+			return binary.BigEndian.AppendUint64(dst, uint64(seconds*second))
 		}
 		return civil(0, seconds).AppendFormat(dst, time.TimeOnly)
+	default:
+		return appendTimestamp(dst, k, f, days, seconds)
 	}
+}
+
+func appendTimestamp(dst []byte, k Kind, f Format, days, seconds int64) []byte {
 	if f == Binary {
 		return binary.BigEndian.AppendUint64(dst, uint64(days*day+seconds*second)) //nolint:gosec // two's complement
 	}

@@ -20,7 +20,12 @@ func Redact(dst []byte, v Value) ([]byte, error) {
 		return appendMoney(dst, v, 0), nil
 	case KindBit:
 		return redactBit(dst, v)
+	default:
+		return redactConstant(dst, v)
 	}
+}
+
+func redactConstant(dst []byte, v Value) ([]byte, error) {
 	text, binary, ok := constant(v.Type.Kind)
 	switch {
 	case !ok:

@@ -86,7 +86,7 @@ func start(t *testing.T, s Subject, decide policy.EvaluatorFunc) *rig {
 	t.Cleanup(func() {
 		_ = near.Close()
 		select {
-		case <-r.ended:
+		case <-r.ended: //nolint:errcheck // a case looks at it where it matters
 		case <-time.After(patience):
 			t.Error("Intercept did not return after the client left")
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,14 +17,7 @@ func TestLines(t *testing.T) {
 		return intercepttest.Subject{
 			Interceptor: lines, Username: "u", Password: "pw-canary-of-the-upstream",
 			Login: login, Allowed: "read things", Denied: "drop things",
-			Effective: func() bool {
-				for _, line := range lines.Received() {
-					if line == "drop things" {
-						return true
-					}
-				}
-				return false
-			},
+			Effective: func() bool { return slices.Contains(lines.Received(), "drop things") },
 		}
 	})
 }

@@ -62,8 +62,9 @@ func cases() []testCase {
 }
 
 func keepCases(name string, v mask.Value) []testCase {
-	var out []testCase
-	for _, keep := range [...]int{0, 3, len(v.Bytes), 1000} {
+	keeps := [...]int{0, 3, len(v.Bytes), 1000}
+	out := make([]testCase, 0, len(keeps))
+	for _, keep := range keeps {
 		v.Keep = keep
 		secret := len(v.Bytes) >= 6 && !bytes.Equal(v.Bytes, make([]byte, len(v.Bytes)))
 		out = append(out, testCase{fmt.Sprintf("%s/keep=%d", name, keep), v, secret})
@@ -72,11 +73,12 @@ func keepCases(name string, v mask.Value) []testCase {
 }
 
 func malformedCases(name string, v mask.Value) []testCase {
-	var out []testCase
-	for i, b := range [...]string{
+	inputs := [...]string{
 		"", "\x00", "\xff\xfe canary", "{", "\\", "\"", "@", "a@", "- (", "[canary", "99999999999999999999999",
 		"0000-00-00 00:00:00", string(bytes.Repeat([]byte{0xff}, 24)), string(bytes.Repeat([]byte("9"), 4096)),
-	} {
+	}
+	out := make([]testCase, 0, len(inputs))
+	for i, b := range inputs {
 		v.Bytes, v.Keep = []byte(b), 2
 		out = append(out, testCase{fmt.Sprintf("%s/malformed=%d", name, i), v, false})
 	}
