@@ -25,7 +25,7 @@ func appendNumericBinary(dst []byte, n uint64) []byte {
 	}
 	dst = binary.BigEndian.AppendUint16(dst, uint16(count))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(max(0, count-1)))
-	dst = append(dst, 0, 0, 0, 0)                                     // positive, scale 0
+	dst = append(dst, 0, 0, 0, 0) // positive, scale 0
 	for i := count - 1; i >= 0; i-- {
 		dst = binary.BigEndian.AppendUint16(dst, groups[i])
 	}
