@@ -3,9 +3,13 @@ package gateway
 
 allow if {
 	every effect in input.command.effects {
-		effect.verb in {"connect", "read", "create", "update"}
+		ordinary(effect)
 	}
 }
+
+ordinary(effect) if effect.verb in {"connect", "read", "create", "update"}
+
+ordinary(effect) if effect.kind == "transaction"
 
 deny contains {"rule": "no-ddl", "message": "the schema is fixed"} if {
 	some effect in input.command.effects
