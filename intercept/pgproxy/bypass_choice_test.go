@@ -38,7 +38,7 @@ func TestBypassByChoice(t *testing.T) {
 			"SELECT first_value('canary-ada@secret.example'::text) OVER (PARTITION BY email) FROM people"},
 			"SELECT (SELECT 'x' WHERE p.id = 1) FROM people p ORDER BY p.id LIMIT 1", "x"},
 		{"set operations", []string{"SELECT 'canary-ada@secret.example' FROM people WHERE email > 'c' UNION ALL SELECT 'b' FROM people WHERE email > 'd'", "SELECT 'canary-ada@secret.example' INTERSECT SELECT email FROM people"}, "SELECT 'a' FROM people WHERE id = 1 UNION ALL SELECT 'b'", "a;b"},
-		{"counts", []string{"SELECT (SELECT count(*) FROM generate_series(1, p.salary / 1000) g WHERE g > 7311230) * 0 + 7311234567 FROM people p WHERE p.id = 1", "SELECT 7311234567 + 0 * count(*) FROM people WHERE email > 'c'", "SELECT sum(7311234567) FROM people WHERE email LIKE 'canary-ada%'"},
+		{"counts", []string{"SELECT (SELECT count(*) FROM generate_series(1, p.salary / 1000000) g WHERE g > 7305) * 0 + 7311234567 FROM people p WHERE p.id = 1", "SELECT 7311234567 + 0 * count(*) FROM people WHERE email > 'c'", "SELECT sum(7311234567) FROM people WHERE email LIKE 'canary-ada%'"},
 			"SELECT count(*), sum(1) FROM people WHERE id < 3", "2,2"},
 		{"order", []string{"SELECT generate_series(7311234560, 7311234569) FROM people WHERE id = 1 ORDER BY abs(generate_series(7311234560, 7311234569) - salary) LIMIT 1"}, "SELECT generate_series(1, 2) FROM people WHERE id = 1 ORDER BY 1", "1;2"},
 		{"names", []string{"SELECT nullif FROM (SELECT nullif(email, '') FROM people) c, generate_series(1, 1) g", "SELECT c.nullif FROM (SELECT nullif(email, '') FROM people) c, (SELECT 'x' AS nullif) g", `SELECT system_user FROM (SELECT email FROM people) x("system_user")`},

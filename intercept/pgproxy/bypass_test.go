@@ -3,6 +3,7 @@ package pgproxy_test
 import (
 	"context"
 	_ "embed"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -39,25 +40,58 @@ type attempt struct {
 	twin, want string
 }
 
-// tryAll makes each attempt in each mode against one server. Attempts that could
-// leave something behind get a server of their own.
+// tryAll makes each attempt in each mode. All share a server until one has left
+// something behind there: the next gets a server anew.
 func tryAll(t *testing.T, attempts []attempt) {
 	t.Helper()
-	shared := newBypassRig(t, maskedColumns())
+	s := newStage(t, maskedColumns())
 	for _, a := range attempts {
 		t.Run(a.name, func(t *testing.T) {
 			for i, m := range modes() {
-				r := shared
-				if a.changes() {
-					if i > 2 {
-						break // a database for each of the other modes takes too long
-					}
-					r = newBypassRig(t, maskedColumns())
+				if i > 2 && a.changes() {
+					break // a server for each of the other modes takes too long
 				}
+				r := s.set()
 				t.Run(m.name, func(t *testing.T) { a.try(t, r, m) })
 			}
 		})
 	}
+}
+
+// A stage has a server as the schema made it.
+type stage struct {
+	t      testing.TB
+	policy policy.Evaluator
+	rig    *rig
+	asMade string
+}
+
+func newStage(t testing.TB, p policy.Evaluator) *stage {
+	t.Helper()
+	s := &stage{t: t, policy: p}
+	s.renew()
+	return s
+}
+
+func (s *stage) renew() {
+	s.t.Helper()
+	s.rig = newBypassRig(s.t, s.policy)
+	s.asMade = s.state()
+}
+
+// set returns the stage's server, made anew if something was changed in it.
+func (s *stage) set() *rig {
+	s.t.Helper()
+	if s.state() != s.asMade {
+		s.renew()
+	}
+	return s.rig
+}
+
+// state changes with every transaction that has written anything, and with
+func (s *stage) state() string {
+	s.t.Helper()
+	return fmt.Sprint(s.rig.pg.Query(`SELECT pg_snapshot_xmax(pg_current_snapshot()), (SELECT string_agg(last_value::text, ' ') FROM pg_sequences)`))
 }
 
 // changes reports whether a step could do more than read.
