@@ -23,7 +23,9 @@ import "errors"
 //
 // Any error makes the value NULL, whatever else was returned; a method that wants
 // NULL returns [ErrNull]. Mask is never called for NULL, for arrays (it is called
-// for each element) or for types that can't be forged.
+// for each element) or for types that can't be forged. For json and jsonb that come
+// from a column as they are, it is called for each string as a text and for each
+// number as a numeric, and a NULL is a null of JSON; names and structure stay.
 //
 // Mask is called concurrently and for every value on the data path: it must not
 // block, and it should not allocate. v.Bytes is as hostile as the data is.

@@ -34,6 +34,8 @@ type op struct {
 	action
 	typ    Type
 	format Format
+	// inPlace says that values are documents of which the structure is kept.
+	inPlace bool
 }
 
 // Compile makes a plan. A column is masked if a rule matches any of its sources,
@@ -48,12 +50,18 @@ func Compile(rules *Rules, columns []Column) (*Plan, error) {
 		if c.Format > Binary {
 			return nil, fmt.Errorf("%w: column %d: unknown format", ErrMalformed, i)
 		}
-		p.ops[i] = op{action: rules.action(c), typ: c.Type, format: c.Format}
+		p.ops[i] = newOp(rules.action(c), c)
 		if p.ops[i].method != nil {
 			p.masked++
 		}
 	}
 	return p, nil
+}
+
+func newOp(a action, c *Column) op {
+	stored := c.Traced && !c.Derived // what is computed may have values for names
+	inPlace := stored && a.method != nil && a.name != MethodNull && c.Type.Kind.isJSON()
+	return op{action: a, typ: c.Type, format: c.Format, inPlace: inPlace}
 }
 
 // action returns what has to happen to the values of c.

@@ -115,5 +115,8 @@ func (o *op) mask(dst, value []byte) ([]byte, error) {
 
 // element appends the masked form of a scalar or of an array's element.
 func (o *op) element(dst, value []byte) ([]byte, error) {
+	if o.inPlace {
+		return o.appendDocument(dst, value)
+	}
 	return o.method.Mask(dst, Value{Bytes: value, Type: o.typ.elem(), Format: o.format, Keep: o.keep})
 }
