@@ -30,7 +30,7 @@ func (s *session) hiddenAnswer(e *entry, typ byte, body []byte) error {
 		err := s.planRows(e.portal.run, body, nil)
 		s.done()
 		return err
-	case e.kind == msgDescribe && typ == msgNoData:
+	case e.kind == msgDescribe && typ == msgNoData, e.kind == msgClose && typ == msgCloseComplete:
 		s.done()
 		return nil
 	case e.collect != nil:
@@ -134,7 +134,7 @@ func appendCatalogueQueries(b []byte) []byte {
 		})
 		b = appendMessage(b, msgExecute, func(b []byte) []byte { return append(appendText(b, catalogueName), 0, 0, 0, 0) })
 		for _, kind := range []byte{'P', 'S'} {
-			b = appendMessage(b, msgClose, func(b []byte) []byte { return appendText(append(b, kind), catalogueName) })
+			b = appendClose(b, kind, catalogueName)
 		}
 	}
 	return append(b, msgSync, 0, 0, 0, 4)

@@ -245,6 +245,11 @@ func (d *driver) close(cause error) {
 		_ = d.end(errors.Join(io.EOF, cause))
 		busy, word := d.queue.size > 0, d.lastWord()
 		d.mu.Unlock()
+		if errors.Is(cause, errEnded) { // what was answered may be on its way still
+			_ = d.client.SetWriteDeadline(time.Now().Add(farewell))
+			d.writing.Lock()
+			d.writing.Unlock() //nolint:staticcheck // to have waited is all
+		}
 		if len(word) > 0 && d.writing.TryLock() {
 			_ = d.client.SetWriteDeadline(time.Now().Add(farewell))
 			_, _ = d.client.Write(word) // the client may be gone

@@ -25,18 +25,19 @@ func (s *session) parse(msg, body []byte) (*wait, error) {
 	if w := s.settled(); w != nil {
 		return w, nil
 	}
-	r, w, refusal := s.analyze(text)
+	r, w, refusal, complaint := s.analyze(text)
 	if w != nil {
 		return w, nil
 	}
 	if refusal == nil && len(r.traced) > 1 {
-		refusal = &intercept.Refusal{Code: intercept.CodeUnparsable, Reason: "a prepared statement is one statement"}
+		complaint = multipleCommands()
+		refusal = &intercept.Refusal{Code: intercept.CodeUnparsable, Reason: complaint.message}
 	}
 	if refusal == nil && s.names.full() {
 		refusal = &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "too many prepared statements"}
 	}
 	if refusal != nil {
-		s.refuse(msgParse, s.guard.Refuse(&policy.Command{Action: policy.ActionPrepare, Text: text, Facts: r.factsOrOpaque(refusal.Reason)}, refusal).Refused())
+		s.refuseAs(msgParse, s.guard.Refuse(&policy.Command{Action: policy.ActionPrepare, Text: text, Facts: r.factsOrOpaque(refusal.Reason)}, refusal).Refused(), complaint)
 		return nil, nil
 	}
 	s.analysed = nil
@@ -68,8 +69,7 @@ func (s *session) tooLong(kind byte, names ...string) bool {
 	for _, name := range names {
 		if len(name) > maxName {
 			r := &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: fmt.Sprintf("a name is longer than %d bytes", maxName)}
-			cmd := &policy.Command{Action: policy.ActionExecute, Facts: opaqueFacts(r.Reason)}
-			s.refuseAs(kind, s.guard.Refuse(cmd, r).Refused(), "42622")
+			s.refuseAs(kind, s.guard.Refuse(nameless(r.Reason), r).Refused(), &complaint{code: "42622", message: r.Reason})
 			return true
 		}
 	}
@@ -170,7 +170,7 @@ func (s *session) bind(msg, body []byte) (*wait, error) {
 	}
 	st := s.names.statements[b.statement]
 	if st == nil {
-		s.missing(fmt.Sprintf("prepared statement %q does not exist", b.statement), "26000")
+		s.missing(msgBind, 0, noStatement(b.statement))
 		return nil, nil
 	}
 	r, w, refusal := s.reanalyze(st)
@@ -196,12 +196,6 @@ func (s *session) bind(msg, body []byte) (*wait, error) {
 	}), nil
 }
 
-// missing refuses the use of a name that has no meaning, as the server would.
-func (s *session) missing(message, sqlstate string) {
-	r := &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: message}
-	s.refuseAs(msgBind, s.guard.Refuse(&policy.Command{Action: policy.ActionExecute, Facts: opaqueFacts(message)}, r).Refused(), sqlstate)
-}
-
 // describe passes on a question about a statement or portal that is known.
 func (s *session) describe(msg, body []byte) (*wait, error) {
 	kind, name, ok := cutTarget(body)
@@ -217,7 +211,7 @@ func (s *session) describe(msg, body []byte) (*wait, error) {
 	if kind == 'S' {
 		st := s.names.statements[name]
 		if st == nil {
-			s.missing(fmt.Sprintf("prepared statement %q does not exist", name), "26000")
+			s.missing(msgDescribe, kind, noStatement(name))
 			return nil, nil
 		}
 		s.send(msg, entry{kind: msgDescribe, statement: st})
@@ -225,7 +219,7 @@ func (s *session) describe(msg, body []byte) (*wait, error) {
 	}
 	p := s.names.portals[name]
 	if p == nil {
-		s.missing(fmt.Sprintf("portal %q does not exist", name), "34000")
+		s.missing(msgDescribe, kind, noPortal(name))
 		return nil, nil
 	}
 	if p.cursor != nil {
@@ -260,7 +254,7 @@ func (s *session) execute(msg, body []byte) (*wait, error) {
 	}
 	p := s.names.portals[name]
 	if p == nil || p.statement == nil {
-		s.missing(fmt.Sprintf("portal %q does not exist", name), "34000")
+		s.missing(msgExecute, 0, noPortal(name))
 		return nil, nil
 	}
 	if p.run.query.usesNames {

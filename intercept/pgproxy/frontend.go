@@ -124,8 +124,7 @@ func (s *session) clientMessage(msg []byte) (*wait, error) {
 	typ, body := msg[0], msg[headerSize:]
 	switch typ {
 	case msgTerminate:
-		s.toServer = append(s.toServer, msg...)
-		return nil, errEnded
+		return s.terminate(msg)
 	case msgSync:
 		return nil, s.sync(msg, body)
 	}
@@ -159,6 +158,17 @@ func (s *session) clientMessage(msg []byte) (*wait, error) {
 		return nil, fmt.Errorf("%w: type %q from the client", errMalformed, typ)
 	}
 	return nil, nil
+}
+
+// terminate passes the client's goodbye on when all before it has been answered:
+// a server, too, does first what it was sent before.
+func (s *session) terminate(msg []byte) (*wait, error) {
+	s.leaving = true
+	if s.queue.size > 0 {
+		return s.waitFor(func() bool { return s.queue.size == 0 }), nil
+	}
+	s.toServer = append(s.toServer, msg...)
+	return nil, errEnded
 }
 
 // sync ends a batch.
@@ -205,24 +215,31 @@ func (s *session) named(e *entry) {
 // refuse sends a message that must fail in the place of a refused one of type
 // kind. The server thereby fails, rolls back and skips exactly what it would for
 // an error of its own; only the error's text is rewritten on its way back.
-func (s *session) refuse(kind byte, r *intercept.Refusal) { s.refuseAs(kind, r, "") }
+func (s *session) refuse(kind byte, r *intercept.Refusal) { s.refuseAs(kind, r, nil) }
 
-func (s *session) refuseAs(kind byte, r *intercept.Refusal, sqlstate string) {
+// refuseAs is refuse with what the client is told, nil for the refusal.
+func (s *session) refuseAs(kind byte, r *intercept.Refusal, c *complaint) {
 	if kind == msgQuery || kind == msgFunctionCall {
-		s.toServer = appendQuery(s.toServer, failingStatement)
-		s.queue.push(entry{kind: msgQuery, refusal: r, sqlstate: sqlstate})
+		s.toServer = appendQuery(s.toServer, c.failing())
+		s.queue.push(entry{kind: msgQuery, refusal: r, complaint: c})
 		s.nextBatch()
 		return
 	}
-	s.toServer = appendParse(s.toServer, failingName, failingStatement)
-	s.queue.push(entry{kind: msgParse, refusal: r, sqlstate: sqlstate})
+	s.toServer = appendParse(s.toServer, failingName, c.failing())
+	s.refused(entry{kind: msgParse, refusal: r, complaint: c})
+}
+
+// refused notes that a failing message of the extended protocol has been sent.
+func (s *session) refused(e entry) {
+	s.queue.push(e)
 	s.skipping, s.open = true, true
 }
 
-// failingStatement is no SQL whatever the server's settings; failingName keeps
-// it from replacing the unnamed statement.
+// failingStatement and failingAtEnd are no SQL whatever the server's settings;
+// failingName keeps them from replacing the unnamed statement.
 const (
 	failingStatement = "headgate refused a statement here"
+	failingAtEnd     = "( -- headgate refused a statement here"
 	failingName      = "headgate_refused"
 )
 
@@ -241,6 +258,11 @@ func (s *session) refuseOversize(typ byte, n int) {
 func (s *session) uncarried(action, reason string) *intercept.Refusal {
 	r := &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: reason}
 	return s.guard.Refuse(&policy.Command{Action: action, Facts: opaqueFacts(reason)}, r).Refused()
+}
+
+// nameless is the command of a message that is about a name without a meaning.
+func nameless(reason string) *policy.Command {
+	return &policy.Command{Action: policy.ActionExecute, Facts: opaqueFacts(reason)}
 }
 
 func opaqueFacts(reason string) *policy.Facts {

@@ -23,6 +23,8 @@ type link struct {
 	client, server end
 	waiting        *wait
 	resumed        bool // a wait is over, and what was read during it not yet judged
+	leaves         bool // the client has said goodbye and is sent what is left
+	gone, asking   bool // the client has closed its side; a human is asked
 	closed         bool
 	err            error
 	done           chan struct{}
@@ -98,6 +100,9 @@ func (l *link) finish(err error) {
 	if l.closed {
 		return
 	}
+	if l.leaves = errors.Is(err, errEnded) && !l.client.flush(); l.leaves {
+		return
+	}
 	l.closed, l.err = true, err
 	l.reactor.remove(l)
 	l.mu.Lock()
@@ -139,6 +144,9 @@ func (l *link) resume() {
 func (l *link) pending(p approve.Pending) {
 	l.io.Lock()
 	defer l.io.Unlock()
+	if l.asking = true; l.gone {
+		l.finish(io.EOF)
+	}
 	if l.closed {
 		return
 	}
@@ -167,6 +175,10 @@ const turnBudget = 16
 func (l *link) turn(buf []byte) bool {
 	for range turnBudget {
 		if l.closed {
+			return false
+		}
+		if l.leaves {
+			l.finish(errEnded)
 			return false
 		}
 		moved := l.moveServer(buf)
@@ -261,7 +273,7 @@ func (l *link) besides(w *wait) {
 		defer cancel()
 		l.perform(ctx, w, l.pending)
 		l.io.Lock()
-		w.over = true
+		w.over, l.asking = true, false
 		l.io.Unlock()
 		l.resume()
 	})
@@ -299,12 +311,36 @@ func (l *link) watchClient(buf []byte) {
 			l.client.readable = false
 		case errno == syscall.EINTR:
 		case errno != 0 || n == 0:
-			l.finish(io.EOF)
+			l.clientLeft()
 			return
 		default:
 			l.client.carry = append(l.client.carry, buf[:n]...)
 		}
 	}
+}
+
+// clientLeft ends the session unless the client has said goodbye: then what it
+// sent before is done first, except for what a human is still asked about.
+func (l *link) clientLeft() {
+	l.mu.Lock()
+	goodbye := l.leaving || saysGoodbye(l.client.carry)
+	l.mu.Unlock()
+	l.client.readable, l.gone = false, true
+	if !goodbye || l.asking {
+		l.finish(io.EOF)
+	}
+}
+
+// saysGoodbye reports whether a Terminate is among the messages of b.
+func saysGoodbye(b []byte) bool {
+	for len(b) >= headerSize {
+		n, err := bodyLength(b)
+		if err != nil || b[0] == msgTerminate {
+			return err == nil
+		}
+		b = b[min(headerSize+n, len(b)):]
+	}
+	return false
 }
 
 // needed is the length of the message that b starts with, 0 if it can't be told.

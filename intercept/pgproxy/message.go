@@ -116,6 +116,11 @@ func appendDescribePortal(b []byte, name string) []byte {
 	return appendMessage(b, msgDescribe, func(b []byte) []byte { return appendText(append(b, 'P'), name) })
 }
 
+// appendClose appends the Close of a statement ('S') or portal ('P').
+func appendClose(b []byte, target byte, name string) []byte {
+	return appendMessage(b, msgClose, func(b []byte) []byte { return appendText(append(b, target), name) })
+}
+
 // appendParameterStatus appends a ParameterStatus.
 func appendParameterStatus(b []byte, name, value string) []byte {
 	return appendMessage(b, msgParameterStatus, func(b []byte) []byte { return appendText(appendText(b, name), value) })

@@ -64,7 +64,7 @@ func (s *session) serverError(e *entry, body []byte) error {
 	switch {
 	case e != nil && e.refusal != nil && !f.fatal():
 		s.outgoing.change()
-		s.outgoing.out = appendEntryRefusal(s.outgoing.out, e)
+		s.outgoing.out = appendEntryRefusal(s.outgoing.out, e, f)
 	case e != nil && e.collect != nil && !f.fatal():
 		s.outgoing.change()
 		e.collect.failed = f.code
@@ -100,11 +100,13 @@ func (s *session) skipAfterError(e *entry) {
 	s.moved.Broadcast()
 }
 
-func appendEntryRefusal(b []byte, e *entry) []byte {
-	if e.sqlstate == "" {
+// appendEntryRefusal appends what the client is told in place of the failing
+// message's error f.
+func appendEntryRefusal(b []byte, e *entry, f fields) []byte {
+	if e.complaint == nil {
 		return appendRefusal(b, severityError, e.refusal)
 	}
-	return appendProblem(b, msgError, problem{severity: severityError, code: e.sqlstate, message: e.refusal.Reason})
+	return appendComplaint(b, f, e.complaint)
 }
 
 // notice passes on or scrubs a notice.

@@ -17,7 +17,7 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 	if !ok || len(rest) != 0 {
 		return nil, fmt.Errorf("%w: Query", errMalformed)
 	}
-	r, w, refusal := s.analyze(text)
+	r, w, refusal, complaint := s.analyze(text)
 	if w != nil {
 		return w, nil
 	}
@@ -26,7 +26,7 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 	}
 	if refusal != nil {
 		cmd := &policy.Command{Action: policy.ActionQuery, Text: text, Facts: r.factsOrOpaque(refusal.Reason)}
-		s.refuse(msgQuery, s.guard.Refuse(cmd, refusal).Refused())
+		s.refuseAs(msgQuery, s.guard.Refuse(cmd, refusal).Refused(), complaint)
 		return nil, nil
 	}
 	s.analysed = nil
@@ -43,16 +43,18 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 }
 
 // analyze finds out what a text does. It returns a refusal for what can't be
-// judged or is not carried.
-func (s *session) analyze(text string) (*resolved, *wait, *intercept.Refusal) {
+// judged or is not carried, with a complaint where the server would have had the
+// same of it.
+func (s *session) analyze(text string) (*resolved, *wait, *intercept.Refusal, *complaint) {
 	if len(text) > longText && (s.analysed == nil || s.analysed.text != text) {
-		return nil, &wait{work: func() { s.analyzeAside(text) }}, nil
+		return nil, &wait{work: func() { s.analyzeAside(text) }}, nil, nil
 	}
 	q, err := s.analysis(text)
 	if err != nil {
-		return nil, nil, unparsable(err)
+		return nil, nil, unparsable(err), syntaxComplaint(err)
 	}
-	return s.resolve(q)
+	r, w, refusal := s.resolve(q)
+	return r, w, refusal, nil
 }
 
 // longText is the length from which a text is analysed without holding up what

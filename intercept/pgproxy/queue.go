@@ -29,8 +29,8 @@ type entry struct {
 	// renames counts the statements that change names in SQL, as PREPARE does;
 	// what they did is known when they are complete.
 	renames int
-	// sqlstate, if set, replaces the one that follows from refusal.
-	sqlstate string
+	// complaint, if set, is what the client is told in place of refusal.
+	complaint *complaint
 	// status is the last command tag of a Query.
 	status string
 	// undo takes back what the message did to the session's names. batch is when

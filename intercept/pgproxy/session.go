@@ -34,6 +34,9 @@ type session struct {
 	discarding bool
 	// oversize is how many bytes of a refused, over-long message are left to drop.
 	oversize int
+	// leaving says that the client has said goodbye and needs not be there for the
+	// rest.
+	leaving bool
 	// status is the server's transaction status of the last ReadyForQuery.
 	status byte
 

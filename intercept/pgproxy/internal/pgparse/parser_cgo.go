@@ -45,7 +45,9 @@ extern void FlushErrorState(void);
 typedef struct {
 	headgate_buffer tree;
 	char *message; // NULL on success
-	int cursorpos;
+	char *detail, *hint; // may be NULL
+	const char *filename, *funcname;
+	int cursorpos, sqlerrcode;
 } headgate_result;
 
 static headgate_result headgate_parse(const char *sql) {
@@ -66,7 +68,12 @@ static headgate_result headgate_parse(const char *sql) {
 		CurrentMemoryContext = ctx;
 		headgate_error_data *e = CopyErrorData();
 		result.message = strdup(e->message ? e->message : "syntax error");
+		result.detail = e->detail ? strdup(e->detail) : NULL;
+		result.hint = e->hint ? strdup(e->hint) : NULL;
+		result.filename = e->filename; // constants of the library
+		result.funcname = e->funcname;
 		result.cursorpos = e->cursorpos;
+		result.sqlerrcode = e->sqlerrcode;
 		FlushErrorState();
 	}
 	pg_query_exit_memory_context(ctx);
@@ -89,7 +96,13 @@ func rawParse(sql string) ([]byte, error) {
 	res := C.headgate_parse(text)
 	if res.message != nil {
 		defer C.free(unsafe.Pointer(res.message))
-		return nil, &SyntaxError{Message: C.GoString(res.message), Position: int(res.cursorpos)}
+		defer C.free(unsafe.Pointer(res.detail))
+		defer C.free(unsafe.Pointer(res.hint))
+		return nil, &SyntaxError{
+			Message: C.GoString(res.message), Position: int(res.cursorpos),
+			Code: sqlState(int(res.sqlerrcode)), Detail: C.GoString(res.detail), Hint: C.GoString(res.hint),
+			File: sourceFile(C.GoString(res.filename)), Routine: C.GoString(res.funcname),
+		}
 	}
 	defer C.free(unsafe.Pointer(res.tree.data))
 	return C.GoBytes(unsafe.Pointer(res.tree.data), C.int(res.tree.len)), nil

@@ -47,7 +47,7 @@ func (g *guarded) call(parse func() ([]byte, error)) (tree []byte, err error) {
 func translate(err error) error {
 	var failed *parser.Error
 	if errors.As(err, &failed) {
-		return &SyntaxError{Message: failed.Message, Position: failed.Cursorpos}
+		return &SyntaxError{Message: failed.Message, Position: failed.Cursorpos, File: sourceFile(failed.Filename), Routine: failed.Funcname}
 	}
 	return err
 }

@@ -50,6 +50,38 @@ type SyntaxError struct {
 	Message string
 	// Position is the place in the text in characters from 1, or 0 if unknown.
 	Position int
+	// Code is the SQLSTATE, Detail and Hint go with the message. They are empty
+	// where the parser's build without cgo does not tell them.
+	Code, Detail, Hint string
+	// File and Routine are the place in PostgreSQL's source that reports it.
+	File, Routine string
+}
+
+// sourceFile is what PostgreSQL calls a file of libpg_query's: src_backend_parser_gram.c
+// is made of gram.y.
+func sourceFile(name string) string {
+	name = strings.TrimPrefix(name, "src_backend_")
+	for _, folder := range []string{"parser_", "utils_mb_", "utils_adt_", "nodes_"} {
+		name = strings.TrimPrefix(name, folder)
+	}
+	switch name {
+	case "gram.c":
+		return "gram.y"
+	case "scan.c":
+		return "scan.l"
+	default:
+		return name
+	}
+}
+
+// sqlState spells out the number that PostgreSQL packs a SQLSTATE into: six bits
+// for each character.
+func sqlState(packed int) string {
+	code := make([]byte, 5)
+	for i := range code {
+		code[i] = byte(packed>>(6*i)&0x3f) + '0'
+	}
+	return string(code)
 }
 
 // Error returns the message.
