@@ -277,6 +277,7 @@ func (a *aviary) act() {
 	if err != nil || a.source.refreshes.Load() != 1 {
 		t.Fatalf("%v, refreshed %d times", err, a.source.refreshes.Load())
 	}
+	guess := "'" + strings.ReplaceAll(a.pg.Password, "'", "''") + "'"
 	for _, c := range []struct{ sql, want string }{
 		{"SELECT note FROM people", "plain"},
 		{"SELECT email FROM people", "[redacted]"},
@@ -290,6 +291,14 @@ func (a *aviary) act() {
 		{"DELETE FROM people WHERE id = 2", ""},
 		{"SELECT current_user", a.pg.User},
 		{"SHOW password_encryption", "scram-sha-256"},
+		{"SELECT " + guess, strings.Repeat("*", len(a.pg.Password))},
+		{"SELECT encode(" + guess + ", 'hex')", strings.Repeat("*", 2*len(a.pg.Password))},
+		{"SELECT encode(('x' || " + guess + ")::bytea, 'base64') IS NULL", "f"},
+		{"SELECT encode(('xy' || " + guess + ")::bytea, 'base64')::int", "22P02"},
+		{"SELECT " + guess + "::int", "22P02"},
+		{"SELECT \"" + strings.ReplaceAll(a.pg.Password, `"`, `""`) + "\" FROM people", "42703"},
+		{"SET application_name TO " + guess, ""},
+		{"SELECT upper(md5(" + guess + " || current_user))", strings.Repeat("*", 32)},
 	} {
 		if got := a.run(conn, c.sql); got != c.want {
 			t.Errorf("%s: %q, want %q", c.sql, got, c.want)

@@ -92,6 +92,7 @@ func (g *Guard) fetch(ctx context.Context, req credsource.Request) (*credsource.
 // back. A Guard that has been closed meanwhile keeps none.
 func (g *Guard) hold(ctx context.Context, cred *credsource.Credential) error {
 	g.mu.Lock()
+	g.injects(cred)
 	closed := g.state == stateClosed
 	old := g.credential
 	if g.credential = cred; closed {
@@ -110,6 +111,17 @@ func (g *Guard) hold(ctx context.Context, cred *credsource.Credential) error {
 		return ErrOutOfOrder
 	}
 	return nil
+}
+
+// injects notes a credential that is about to be used. It is looked for in what
+// comes back until the session's end, also when another one has replaced it. The
+// caller holds mu.
+func (g *Guard) injects(cred *credsource.Credential) {
+	if cred == nil {
+		return
+	}
+	g.injected = append(g.injected, cred)
+	g.echo.Store(newEcho(g.injected))
 }
 
 // releaseTimeout bounds giving a lease back before the session's end.

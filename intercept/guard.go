@@ -54,10 +54,12 @@ type Guard struct {
 	state      state
 	id         *policy.Identity
 	credential *credsource.Credential
+	injected   []*credsource.Credential // all that the session has had
 	expiry     *time.Timer
 
 	log       record.Log
 	facts     factsIndex
+	echo      atomic.Pointer[Echo]
 	sequence  atomic.Uint64
 	counters  counters
 	labels    atomic.Pointer[map[string]string]
@@ -128,6 +130,11 @@ func (g *Guard) Identity() *policy.Identity {
 	defer g.mu.Unlock()
 	return g.id
 }
+
+// Echo returns what finds the credentials that the session has had so far, in
+// clear and encoded. Output applies it; so must an interceptor to whatever it
+// sends to the client without recording it.
+func (g *Guard) Echo() *Echo { return g.echo.Load() }
 
 // Snapshot returns the session as a policy sees it.
 func (g *Guard) Snapshot() policy.Session {

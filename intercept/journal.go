@@ -37,10 +37,11 @@ func (g *Guard) recordCommand(cmd *policy.Command, d policy.Decision, v Verdict)
 	if cap(b) <= maxPooled {
 		*pb = b
 	}
+	g.Echo().Redact(b) // an agent may have guessed it
 	if len(b) > record.MaxPayload {
 		return g.recordLong(cmd, ref, v, b)
 	}
-	return g.append(record.TypeCommand, 0, b)
+	return g.keep(record.TypeCommand, 0, b)
 }
 
 // longStream is the stream of input entries that hold a command's payload which
@@ -51,7 +52,7 @@ const longStream = 255
 // and behind them the command with the payload's length and SHA-256 in place of
 // text and parameters.
 func (g *Guard) recordLong(cmd *policy.Command, ref int, v Verdict, payload []byte) error {
-	if err := g.append(record.TypeInput, longStream, payload); err != nil {
+	if err := g.keep(record.TypeInput, longStream, payload); err != nil {
 		return err
 	}
 	short, err := json.Marshal(struct {
@@ -160,8 +161,13 @@ func (g *Guard) Result(v Verdict, o Outcome) error {
 
 // Output records bytes that are about to be released to the client, masked. It
 // must return nil before they are. stream tells the protocol's streams apart.
+//
+// Output overwrites in p, with as many other bytes, what the gateway itself has
+// injected upstream: send p, not a copy made before. An appearance that is cut in
+// two by calls is not found; see Echo.
 func (g *Guard) Output(stream uint8, p []byte) error {
-	return g.append(record.TypeOutput, stream, p)
+	g.Echo().Redact(p)
+	return g.keep(record.TypeOutput, stream, p)
 }
 
 // Input records bytes from the client that are not commands, before they are
@@ -212,8 +218,13 @@ func scopeOf(g approve.Grant) *approve.Scope {
 	return &g.Scope
 }
 
-// append keeps an entry or ends the session.
+// append keeps an entry, without the credential in it, or ends the session.
 func (g *Guard) append(t record.Type, stream uint8, payload []byte) error {
+	return g.keep(t, stream, g.Echo().redacted(payload))
+}
+
+// keep keeps an entry as it is, or ends the session.
+func (g *Guard) keep(t record.Type, stream uint8, payload []byte) error {
 	if g.log == nil {
 		return ErrOutOfOrder
 	}

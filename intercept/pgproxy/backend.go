@@ -45,7 +45,7 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 		return 0, nil, s.ended
 	}
 	o := &s.outgoing
-	*o = outgoing{in: in, at: min(s.passing, len(in)), out: o.out[:0]}
+	*o = outgoing{in: in, at: s.pass(in, 0, s.passing), out: o.out[:0]}
 	s.passing -= o.at
 	for s.passing == 0 && len(in)-o.at >= headerSize {
 		n, err := bodyLength(in[o.at:])
@@ -78,14 +78,34 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 func (s *session) partial(typ byte, n int) error {
 	if typ == msgDataRow && n >= minPartial && s.rowsPass() && s.trusted() == nil {
 		s.countRow(n)
-		s.passing = s.outgoing.end - len(s.outgoing.in)
-		s.outgoing.at = len(s.outgoing.in)
+		o := &s.outgoing
+		passed := s.pass(o.in, o.at, o.end-o.at)
+		o.at += passed
+		s.passing = o.end - o.at
 		return nil
 	}
 	if n > s.proxy.cfg.MaxMessageBytes {
 		return fmt.Errorf("%w: %d bytes of type %q", errTooLong, n, typ)
 	}
 	return nil
+}
+
+// pass returns how much of in[at:], of which n bytes belong to a row that passes,
+// is released now. A row that goes on is cut where no secret of the gateway's own
+// stands across: in what is found whole it is overwritten here, and what could be
+// its beginning is left for the next time.
+func (s *session) pass(in []byte, at, n int) int {
+	if n <= len(in)-at {
+		return n
+	}
+	echo := s.guard.Echo()
+	held := max(echo.Longest()-1, 0)
+	cut := len(in) - held
+	if cut <= at {
+		return 0
+	}
+	echo.Redact(in[max(at, cut-held):])
+	return cut - at
 }
 
 // record puts what is about to be released into the record, and behind it how

@@ -207,6 +207,7 @@ func (c *connection) welcome(up *upstream, key []byte) error {
 		return append(binary.BigEndian.AppendUint32(b, c.pid), key...)
 	})
 	b = appendReady(b, up.status)
+	c.guard.Echo().Redact(b) // a setting may hold what the client has guessed
 	_, err := c.conn.Write(b)
 	return err
 }

@@ -206,7 +206,7 @@ func (l *link) moveServer(buf []byte) bool {
 			return false
 		}
 		l.client.write(release)
-		l.server.keep(in[used:], l.needed(in[used:]))
+		l.server.keep(in[used:], l.awaited(in[used:]))
 	}
 	if err != nil {
 		l.client.flush()
@@ -343,6 +343,17 @@ func saysGoodbye(b []byte) bool {
 	return false
 }
 
+// awaited is needed for what the server sends: in the middle of a row no message
+// begins, and more of the row comes.
+func (l *link) awaited(b []byte) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.passing > 0 {
+		return readBuffer
+	}
+	return l.needed(b)
+}
+
 // needed is the length of the message that b starts with, 0 if it can't be told.
 func (l *link) needed(b []byte) int {
 	if len(b) < headerSize {
@@ -387,7 +398,7 @@ func (e *end) read(buf []byte) ([]byte, error) {
 // keep carries what was not consumed, with room for the whole message.
 func (e *end) keep(rest []byte, needed int) {
 	if len(rest) == 0 {
-		if cap(e.carry) > readBuffer {
+		if cap(e.carry) > readBuffer/2 {
 			e.carry = nil
 		}
 		e.carry = e.carry[:0]

@@ -1,0 +1,282 @@
+package intercept
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/headgate/gateway/credsource"
+)
+
+// An Echo finds what the gateway injected upstream, in clear and in the usual
+// encodings, in bytes that come back. A Guard applies it to everything that it
+// records; an interceptor whose output may be cut in the middle of a value uses
+// Stream, or Redact over the cut, as well. The zero Echo finds nothing. An Echo
+// is immutable and safe for concurrent use.
+//
+// It is a search for texts, so it finds neither a secret that the upstream has
+// transformed in an unusual way (reversed, a character for each row) nor one of
+// fewer than MinEchoed bytes, which would be found everywhere.
+type Echo struct {
+	needles []needle
+	// shift says how far the search may move on, by the last two bytes of the
+	// window; at zero, one of the needles in ends may be here.
+	shift  *[1 << echoBits]uint8
+	ends   map[uint16][]int32
+	window int
+	// longest is the longest stretch that a needle may take.
+	longest int
+	begins  [256]bool
+	fill    byte
+}
+
+// MinEchoed is the length in bytes from which a secret is looked for.
+const MinEchoed = 6
+
+// A needle is one appearance of a secret. The search meets it by the window that
+// begins at anchor.
+type needle struct {
+	text   []byte
+	anchor int
+	// wrapped says that line breaks may stand between its bytes.
+	wrapped bool
+}
+
+const (
+	echoBits = 12
+	// maxWindow bounds the window: beyond it the search does not get faster.
+	maxWindow = 24
+)
+
+// newEcho returns an Echo for all secrets of the credentials.
+func newEcho(creds []*credsource.Credential) *Echo {
+	e := &Echo{}
+	seen := map[string]bool{}
+	for _, c := range creds {
+		for _, n := range appearances(c) {
+			key := string(n.text)
+			if len(n.text) >= MinEchoed && !seen[key] {
+				seen[key] = true
+				e.needles = append(e.needles, n)
+			}
+		}
+	}
+	if len(e.needles) > 0 {
+		e.prepare()
+	}
+	return e
+}
+
+// prepare builds the search: Wu and Manber's, with blocks of two bytes.
+func (e *Echo) prepare() {
+	e.window = maxWindow
+	for i := range e.needles {
+		e.window = min(e.window, e.needles[i].room())
+		e.longest = max(e.longest, e.needles[i].reach())
+		e.begins[e.needles[i].text[0]] = true
+	}
+	e.fill = e.unused("*#-_")
+	for _, n := range e.needles { // a line break within one window leaves the next one whole
+		if n.wrapped {
+			n.anchor = e.window
+			e.needles = append(e.needles, n)
+		}
+	}
+	e.shift = new([1 << echoBits]uint8)
+	for i := range e.shift {
+		e.shift[i] = uint8(e.window - 1)
+	}
+	e.ends = make(map[uint16][]int32)
+	for i, n := range e.needles {
+		window := n.text[n.anchor : n.anchor+e.window]
+		for at := 1; at < len(window); at++ {
+			h := block(window[at-1], window[at])
+			e.shift[h] = min(e.shift[h], uint8(len(window)-1-at))
+		}
+		h := block(window[len(window)-2], window[len(window)-1])
+		e.ends[h] = append(e.ends[h], int32(i))
+	}
+}
+
+// room is the longest window that the needle leaves room for.
+func (n *needle) room() int {
+	if n.wrapped {
+		return len(n.text) / 2
+	}
+	return len(n.text)
+}
+
+// reach is the longest stretch of bytes that the needle may take.
+func (n *needle) reach() int {
+	if n.wrapped {
+		return len(n.text) + maxBreak*(len(n.text)/minLine+2)
+	}
+	return len(n.text)
+}
+
+// A wrapped text has a break of at most maxBreak bytes (in JSON, CR and LF are
+// four) in lines of at least minLine.
+const (
+	minLine  = 48
+	maxBreak = 4
+)
+
+// unused returns the first of the candidates that no needle is made of.
+func (e *Echo) unused(candidates string) byte {
+	for i := range len(candidates) {
+		if !slices.ContainsFunc(e.needles, func(n needle) bool { return bytes.IndexByte(n.text, candidates[i]) >= 0 }) {
+			return candidates[i]
+		}
+	}
+	return candidates[0]
+}
+
+func block(a, b byte) uint16 {
+	return uint16(uint32(a)<<4^uint32(b)*5) % (1 << echoBits)
+}
+
+// span is where a needle was found.
+type span struct{ from, to int }
+
+// find calls found for each place in p where a needle stands, in the order of
+// its windows.
+func (e *Echo) find(p []byte, found func(span)) {
+	if e == nil || e.shift == nil {
+		return
+	}
+	for i := e.skip(p, e.window-1); i < len(p); i = e.skip(p, i+1) {
+		for _, n := range e.ends[block(p[i-1], p[i])] {
+			if at, ok := e.needles[n].at(p, i-e.window+1); ok {
+				found(at)
+			}
+		}
+	}
+}
+
+// skip returns the next end of a window, from i on, behind which a needle may
+// stand. Clean data spends its time here.
+func (e *Echo) skip(p []byte, i int) int {
+	shift := e.shift
+	for i > 0 && i < len(p) {
+		step := shift[block(p[i-1], p[i])]
+		if step == 0 {
+			break
+		}
+		i += int(step)
+	}
+	return i
+}
+
+// at reports whether the needle stands where its window begins at i.
+func (n *needle) at(p []byte, i int) (span, bool) {
+	if !n.wrapped {
+		from, to := i-n.anchor, i-n.anchor+len(n.text)
+		return span{from, to}, from >= 0 && to <= len(p) && bytes.Equal(p[from:to], n.text)
+	}
+	to, rest := n.along(p, i, n.anchor)
+	from, ok := n.back(p, i)
+	return span{from, to}, ok && rest == len(n.text) && to-from <= n.reach()
+}
+
+// along follows the needle from its k-th byte at p[i:], over breaks. It returns
+// where it got to, in p and in the needle.
+func (n *needle) along(p []byte, i, k int) (at, rest int) {
+	for k < len(n.text) && i < len(p) {
+		if p[i] == n.text[k] {
+			i, k = i+1, k+1
+			continue
+		}
+		b := breakAt(p[i:])
+		if !n.wrapped || b == 0 || k == 0 {
+			break
+		}
+		i += b
+	}
+	return i, k
+}
+
+// back follows the needle backwards from its anchor at p[i:].
+func (n *needle) back(p []byte, i int) (int, bool) {
+	for k := n.anchor; k > 0; {
+		if i == 0 {
+			return 0, false
+		}
+		if b := breakBefore(p[:i]); b > 0 { // first: an escaped break ends in a letter
+			i -= b
+			continue
+		}
+		if p[i-1] != n.text[k-1] {
+			return 0, false
+		}
+		i, k = i-1, k-1
+	}
+	return i, true
+}
+
+// breakAt returns the length of the piece of a line break that p begins with:
+// CR or LF, plain or escaped.
+func breakAt(p []byte) int {
+	switch {
+	case p[0] == '\n' || p[0] == '\r':
+		return 1
+	case p[0] == '\\' && len(p) > 1 && (p[1] == 'n' || p[1] == 'r'):
+		return 2
+	default:
+		return 0
+	}
+}
+
+func breakBefore(p []byte) int {
+	last := p[len(p)-1]
+	switch {
+	case last == '\n' || last == '\r':
+		return 1
+	case len(p) > 1 && p[len(p)-2] == '\\' && (last == 'n' || last == 'r'):
+		return 2
+	default:
+		return 0
+	}
+}
+
+// Redact overwrites, in place, every appearance of a secret in p with as many
+// bytes that mean nothing, so that lengths stay. It reports whether it found any.
+func (e *Echo) Redact(p []byte) bool {
+	var found []span
+	e.find(p, func(s span) { found = append(found, s) })
+	for _, s := range found { // only now: needles may overlap
+		e.blank(p[s.from:s.to])
+	}
+	return len(found) > 0
+}
+
+// Contains reports whether a secret appears in p.
+func (e *Echo) Contains(p []byte) bool {
+	any := false
+	e.find(p, func(span) { any = true })
+	return any
+}
+
+// Longest is the longest stretch of bytes that an appearance may take, 0 if there
+// is nothing to look for. Who releases a long value in pieces must look at
+// Longest()-1 bytes beyond each cut.
+func (e *Echo) Longest() int {
+	if e == nil {
+		return 0
+	}
+	return e.longest
+}
+
+func (e *Echo) blank(p []byte) {
+	for i := range p {
+		p[i] = e.fill
+	}
+}
+
+// redacted returns p, or a copy without the secrets in it.
+func (e *Echo) redacted(p []byte) []byte {
+	if !e.Contains(p) {
+		return p
+	}
+	p = bytes.Clone(p)
+	e.Redact(p)
+	return p
+}
