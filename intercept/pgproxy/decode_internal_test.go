@@ -3,8 +3,10 @@ package pgproxy
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -244,6 +246,57 @@ func FuzzClientBytes(f *testing.F) {
 				t.Fatalf("a message of type %q went to the server", out[0])
 			}
 			out = out[n:]
+		}
+	})
+}
+
+func FuzzBearer(f *testing.F) {
+	f.Add([]byte("OAUTHBEARER\x00\x00\x00\x00\x20n,,\x01auth=Bearer abcdefghijklm\x01\x01"))
+	f.Add([]byte("OAUTHBEARER\x00\xff\xff\xff\xff"))
+	f.Add([]byte("OAUTHBEARER\x00\x00\x00\x00\x0cn,a=x,\x01auth"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		data, present, err := parseSASLInitial(body)
+		if err != nil {
+			return
+		}
+		if !present && len(data) != 0 {
+			t.Fatal("absent data is there")
+		}
+		header, err := parseBearer(data)
+		if err != nil {
+			return
+		}
+		if string(data) != "n"+string(data[1:]) && data[0] != 'y' || bytes.Count(data, []byte("\x01auth=")) != 1 || !bytes.HasSuffix(data, []byte("\x01\x01")) {
+			t.Fatalf("%q is accepted", data)
+		}
+		token, err := bearerToken(header)
+		if err == nil && (token.IsEmpty() || !bytes.Contains(data, []byte(" "+token.Reveal()+"\x01"))) {
+			t.Fatalf("%q gives %q", data, token.Reveal())
+		}
+	})
+}
+
+// What comes in place of a startup packet: encryption requests, TLS, packets.
+func FuzzNegotiate(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x08\x04\xd2\x16\x2f\x00\x00\x00\x13\x00\x03\x00\x00user\x00agent\x00\x00"))
+	f.Add([]byte("\x16\x03\x01\x00\x02\x01\x00"))
+	f.Add([]byte("\x00\x00\x00\x08\x04\xd2\x16\x30\x16\x03\x01\x00\x02\x01\x00"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		for _, config := range []*tls.Config{nil, {}} {
+			near, far := net.Pipe()
+			go func() {
+				go func() { _, _ = io.Copy(io.Discard, near) }()
+				_, _ = near.Write(in)
+				_ = near.Close()
+			}()
+			conn, s, err := negotiate(t.Context(), far, config)
+			_ = far.Close()
+			if conn == nil || err == nil && s == nil {
+				t.Fatalf("got %v, %v, %v", conn, s, err)
+			}
+			if _, secured := conn.(*tls.Conn); secured && err == nil {
+				t.Fatal("TLS without a certificate")
+			}
 		}
 	})
 }

@@ -45,6 +45,7 @@ type rig struct {
 	driver   driver
 	ca       *testserver.CA
 	caFile   string
+	clientCA *testserver.CA
 }
 
 // rigConfig is what a test chooses; its zero allows everything and masks nothing.
@@ -57,6 +58,8 @@ type rigConfig struct {
 	pg       []testserver.Option
 	verifier identity.Verifier
 	driver   driver
+	// adjust changes the proxy's configuration when the rest of it is settled.
+	adjust func(*rig, *pgproxy.Config)
 	// setup is SQL that runs before there is a gateway.
 	setup string
 }
@@ -88,6 +91,9 @@ func newRig(t testing.TB, c rigConfig) *rig {
 	}
 	c.proxy.Database = pg.Database
 	c.proxy.UpstreamPlaintext = c.proxy.UpstreamTLS == nil
+	if c.adjust != nil {
+		c.adjust(r, &c.proxy)
+	}
 	proxy, err := pgproxy.New(c.proxy)
 	if err != nil {
 		t.Fatal(err)

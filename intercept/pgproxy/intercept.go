@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sort"
 	"time"
@@ -15,8 +14,6 @@ import (
 	"github.com/headgate/gateway/approve"
 	"github.com/headgate/gateway/credsource"
 	"github.com/headgate/gateway/intercept"
-	"github.com/headgate/gateway/policy/identity"
-	"github.com/headgate/gateway/policy/secret"
 )
 
 var _ intercept.Interceptor = (*Interceptor)(nil)
@@ -45,6 +42,8 @@ type connection struct {
 	startup *startup
 	session *session
 	pid     uint32
+	// asked says that the client has been asked for a token.
+	asked bool
 }
 
 // abandon ends a startup whose Guard has ended; there is time for a last word.
@@ -59,7 +58,7 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 	if err := c.conn.SetDeadline(time.Now().Add(c.proxy.cfg.StartupTimeout)); err != nil {
 		return nil, err
 	}
-	conn, s, err := negotiate(c.conn, c.proxy.cfg.TLS)
+	conn, s, err := negotiate(ctx, c.conn, c.proxy.cfg.TLS)
 	c.conn, c.startup = conn, s
 	if errors.Is(err, errVersion) {
 		_, _ = c.conn.Write(appendProblem(nil, msgError, problem{
@@ -95,67 +94,6 @@ func (c *connection) refuse(r *intercept.Refusal) error {
 	_, err := c.conn.Write(appendRefusal(nil, severityFatal, r))
 	return errors.Join(r, err)
 }
-
-// identify asks for the token, unless the host has brought a proof.
-func (c *connection) identify(ctx context.Context) error {
-	proof := identity.Proof{Claimed: c.startup.parameters["user"]}
-	if !c.guard.Preverified() {
-		token, err := c.password()
-		if err != nil {
-			return err
-		}
-		proof.Token = token
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.proxy.cfg.StartupTimeout)
-	defer cancel()
-	if err := c.guard.Identify(ctx, proof); err != nil {
-		if errors.Is(err, intercept.ErrRecorder) {
-			return errors.Join(err, c.refuse(&intercept.Refusal{Code: intercept.CodeRecorder, Reason: "the session's record could not be kept"}))
-		}
-		return errors.Join(err, c.refuse(&intercept.Refusal{Code: intercept.CodeUnauthenticated, Reason: "authentication failed"}))
-	}
-	return nil
-}
-
-// password asks for a cleartext password, which is the token. A token does not
-// cross a network without TLS.
-func (c *connection) password() (secret.Value, error) {
-	if !isEncrypted(c.conn) && !isTrusted(c.conn) {
-		return secret.Value{}, c.refuse(&intercept.Refusal{
-			Code: intercept.CodeUnauthenticated, Reason: "TLS is required to present a token",
-			Hint: "connect with sslmode=require or stricter",
-		})
-	}
-	request := appendMessage(nil, msgAuthentication, func(b []byte) []byte { return binary.BigEndian.AppendUint32(b, authCleartext) })
-	if _, err := c.conn.Write(request); err != nil {
-		return secret.Value{}, err
-	}
-	var head [headerSize]byte
-	if _, err := io.ReadFull(c.conn, head[:]); err != nil {
-		return secret.Value{}, err
-	}
-	n, err := bodyLength(head[:])
-	if err != nil || head[0] != msgPassword || n < 1 || n > maxToken {
-		return secret.Value{}, fmt.Errorf("%w: password", errMalformed)
-	}
-	body := make([]byte, n)
-	if _, err := io.ReadFull(c.conn, body); err != nil {
-		return secret.Value{}, err
-	}
-	if body[n-1] != 0 {
-		return secret.Value{}, fmt.Errorf("%w: password is not terminated", errMalformed)
-	}
-	return secret.FromBytes(body[:n-1]), nil
-}
-
-// Authentication codes (manual, "Message Formats").
-const (
-	authOK        = 0
-	authCleartext = 3
-)
-
-// maxToken bounds the password message.
-const maxToken = 64 << 10
 
 // connect judges the connection, dials the server and tells the client that it
 // may begin.

@@ -3,8 +3,8 @@
 // clients and to the server, judges every statement with PostgreSQL's own
 // grammar before it is sent, and masks result columns before they are released.
 //
-// A client presents its token as the password; the user name that it claims
-// counts for nothing. What the package does not carry yet (COPY, replication,
+// A client proves who it is by a token, as its password or by OAUTHBEARER, or by a
+// certificate; the user name that it claims counts for nothing. What the package does not carry yet (COPY, replication,
 // the fast-path function call) is refused with a clear error, never passed.
 package pgproxy
 
@@ -34,8 +34,17 @@ type Config struct {
 	// then cross that leg readably (SCRAM does not send the password itself).
 	UpstreamPlaintext bool
 	// TLS configures TLS to clients. Nil means that TLS is refused; then tokens
-	// are accepted on loopback and Unix sockets only.
+	// are accepted on loopback and Unix sockets only. Its ClientAuth says whether
+	// clients are asked for a certificate. Its NextProtos is set to "postgresql"; a
+	// configuration that its GetConfigForClient returns must do that itself, or
+	// clients can't begin with TLS at once.
 	TLS *tls.Config
+	// CertificateSuffices says that a client with a certificate is not asked for a
+	// token. By default it is, and the verifier gets both.
+	CertificateSuffices bool
+	// OAuth makes clients present their token by SASL OAUTHBEARER, as PostgreSQL 18
+	// has it. Nil means that the token is the password, which every client can do.
+	OAuth *OAuth
 	// PassNotifications lets the payloads of notifications through. A trigger may
 	// put any value there, and no statement of the listener tells which, so by
 	// default a client learns of a notification and its channel, not its payload.
@@ -143,6 +152,17 @@ func validate(c *Config) error {
 	}
 	if c.TLS != nil {
 		c.TLS = c.TLS.Clone()
+		c.TLS.NextProtos = []string{alpn}
+	}
+	if c.CertificateSuffices && c.TLS == nil {
+		problems = append(problems, errors.New("Config.CertificateSuffices needs TLS"))
+	}
+	if c.OAuth != nil {
+		oauth := *c.OAuth
+		c.OAuth = &oauth
+		if err := oauth.validate(); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	return errors.Join(problems...)
 }

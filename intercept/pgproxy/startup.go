@@ -2,6 +2,7 @@ package pgproxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -50,13 +51,19 @@ var errVersion = fmt.Errorf("%w: unsupported protocol version", errHandshake)
 // negotiate answers encryption requests and reads the startup packet. It returns
 // the connection to go on with, which is a *tls.Conn where TLS was agreed.
 //
-// Each kind of encryption request is allowed once. Nothing that came before a TLS
+// TLS may begin at once (PostgreSQL 17) or be asked for. Each kind of encryption
+// request is allowed once. Nothing that came before a TLS
 // handshake is taken for a part of what it protects: bytes behind an SSLRequest
 // that are no handshake break the connection off (CVE-2021-3935).
-func negotiate(conn net.Conn, config *tls.Config) (net.Conn, *startup, error) {
+func negotiate(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn, *startup, error) {
 	var askedSSL, askedGSS bool
-	for {
+	for first := true; ; first = false {
 		packet, err := readStartupPacket(conn)
+		if begun, ok := errors.AsType[*tlsBegun](err); ok && first && config != nil {
+			if conn, err = secure(ctx, &resumed{conn, begun.head[:]}, config, true); err == nil {
+				packet, err = readStartupPacket(conn)
+			}
+		}
 		if err != nil {
 			return conn, nil, err
 		}
@@ -67,7 +74,7 @@ func negotiate(conn net.Conn, config *tls.Config) (net.Conn, *startup, error) {
 			if _, encrypted := conn.(*tls.Conn); encrypted {
 				return conn, nil, fmt.Errorf("%w: SSLRequest inside TLS", errHandshake)
 			}
-			if conn, err = answerSSL(conn, config); err != nil {
+			if conn, err = answerSSL(ctx, conn, config); err != nil {
 				return conn, nil, err
 			}
 		case code == codeGSSENC && len(packet) == 4 && !askedGSS:
@@ -91,6 +98,9 @@ func readStartupPacket(conn net.Conn) ([]byte, error) {
 	if _, err := io.ReadFull(conn, head[:]); err != nil {
 		return nil, err
 	}
+	if head[0] == recordHandshake {
+		return nil, &tlsBegun{head}
+	}
 	n := binary.BigEndian.Uint32(head[:])
 	if n < 8 || n > maxStartupPacket {
 		return nil, fmt.Errorf("%w: startup packet of %d bytes", errHandshake, n)
@@ -100,7 +110,7 @@ func readStartupPacket(conn net.Conn) ([]byte, error) {
 	return packet, err
 }
 
-func answerSSL(conn net.Conn, config *tls.Config) (net.Conn, error) {
+func answerSSL(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn, error) {
 	if config == nil {
 		_, err := conn.Write([]byte{'N'})
 		return conn, err
@@ -108,11 +118,52 @@ func answerSSL(conn net.Conn, config *tls.Config) (net.Conn, error) {
 	if _, err := conn.Write([]byte{'S'}); err != nil {
 		return conn, err
 	}
+	return secure(ctx, conn, config, false)
+}
+
+// secure does the TLS handshake. A client that begins with it must say by ALPN
+// that it means to speak PostgreSQL, so that one that was sent here by mistake, or
+// by an attacker, is not taken at its word; one that has asked before may.
+func secure(ctx context.Context, conn net.Conn, config *tls.Config, direct bool) (net.Conn, error) {
 	secured := tls.Server(conn, config)
-	if err := secured.Handshake(); err != nil {
+	if err := secured.HandshakeContext(ctx); err != nil {
 		return conn, fmt.Errorf("%w: %w", errHandshake, err)
 	}
+	if agreed := secured.ConnectionState().NegotiatedProtocol; agreed != alpn && (direct || agreed != "") {
+		return secured, fmt.Errorf("%w: TLS for protocol %q", errHandshake, agreed)
+	}
 	return secured, nil
+}
+
+// alpn is PostgreSQL's name in application layer protocol negotiation.
+const alpn = "postgresql"
+
+// recordHandshake is the first byte of a TLS handshake.
+const recordHandshake = 0x16
+
+// tlsBegun says that in place of a packet's length the start of a TLS handshake
+// was read.
+type tlsBegun struct{ head [4]byte }
+
+func (*tlsBegun) Error() string {
+	return "pgproxy: startup refused: TLS is not configured, or has begun already"
+}
+
+func (*tlsBegun) Unwrap() error { return errHandshake }
+
+// resumed is a connection some of whose bytes have been read before.
+type resumed struct {
+	net.Conn
+	head []byte
+}
+
+func (r *resumed) Read(b []byte) (int, error) {
+	if len(r.head) == 0 {
+		return r.Conn.Read(b)
+	}
+	n := copy(b, r.head)
+	r.head = r.head[n:]
+	return n, nil
 }
 
 // parseStartup parses a packet whose encryption has been settled.

@@ -86,7 +86,6 @@ func TestBrokenStartup(t *testing.T) {
 	long := make([]byte, 10_001)
 	binary.BigEndian.PutUint32(long, 10_001)
 	cases := map[string][]byte{
-		"direct TLS":             {0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01},
 		"padded SSLRequest":      {0, 0, 0, 12, 0x04, 0xd2, 0x16, 0x2f, 0, 0, 0, 0},
 		"padded GSSENCRequest":   {0, 0, 0, 12, 0x04, 0xd2, 0x16, 0x30, 0, 0, 0, 0},
 		"too short":              {0, 0, 0, 7, 0, 3, 0},

@@ -163,3 +163,17 @@ func (p Pair) Files(t testing.TB) (certFile, keyFile string) {
 	}
 	return certFile, keyFile
 }
+
+// ClientWith returns a client certificate that change has been applied to before
+// it is signed.
+func (ca *CA) ClientWith(t testing.TB, change func(*x509.Certificate)) Pair {
+	t.Helper()
+	template := template("")
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	change(template)
+	pair, err := ca.issue(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair
+}

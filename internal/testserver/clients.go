@@ -134,3 +134,30 @@ func environWithoutPostgres() []string {
 	}
 	return env
 }
+
+// RunLibpq18 connects by PostgreSQL 18's libpq with a connection string, runs a
+// query and returns the JSON report of testdata/clients/libpq18. token is what it
+// answers with when it is asked for a bearer token, "" for none.
+func RunLibpq18(t testing.TB, conninfo, query, token string) []byte {
+	t.Helper()
+	root, err := checkout.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := pgserver.Embedded(checkout.NodeModules(root))
+	if err != nil {
+		unavailable(t, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), clientTimeout)
+	defer cancel()
+	script := filepath.Join(root, "intercept", "pgproxy", "testdata", "clients", "libpq18", "connect.py")
+	library := filepath.Join(filepath.Dir(in.Bin), "lib", "libpq.so.5")
+	cmd := exec.CommandContext(ctx, Command(t, "python3"), script, library, conninfo, query, token)
+	cmd.Env = environWithoutPostgres()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("testserver: libpq: %v\n%s", err, stderr.Bytes())
+	}
+	return stdout.Bytes()
+}
