@@ -7,9 +7,12 @@ import (
 	"github.com/headgate/gateway/intercept"
 )
 
-// minPartial is the body length from which a row that needs no change is passed
-// on before all of it is there.
+// minPartial is the body length from which a row is passed on, or masked, before all
+// of it is there.
 const minPartial = 16 << 10
+
+// keptBuffer is the largest buffer that a session keeps from one call to the next.
+const keptBuffer = 4 * readBuffer
 
 // outgoing is what one call of fromServer releases: runs of the input that go
 // through unchanged, and what was put in place of the rest.
@@ -47,7 +50,18 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 	o := &s.outgoing
 	*o = outgoing{in: in, at: s.pass(in, 0, s.passing), out: o.out[:0]}
 	s.passing -= o.at
-	for s.passing == 0 && len(in)-o.at >= headerSize {
+	if cap(o.out) > keptBuffer {
+		o.out = nil
+	}
+	for s.passing == 0 {
+		if s.row != nil && o.at < len(in) {
+			if err := s.continueRow(); err != nil {
+				return 0, nil, s.fail(err)
+			}
+		}
+		if s.row != nil || len(in)-o.at < headerSize {
+			break
+		}
 		n, err := bodyLength(in[o.at:])
 		if err != nil {
 			return 0, nil, s.fail(err)
@@ -57,6 +71,9 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 			if err := s.partial(in[o.at], n); err != nil {
 				return 0, nil, s.fail(err)
 			}
+			if s.row != nil {
+				continue
+			}
 			break
 		}
 		if err := s.serverMessage(in[o.at], in[o.at+headerSize:o.end]); err != nil {
@@ -64,7 +81,7 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 		}
 		o.at = o.end
 	}
-	if s.passing == 0 && len(s.notices) > 0 {
+	if !s.midRow() && len(s.notices) > 0 {
 		o.end = o.at
 		o.change()
 		o.out = append(o.out, s.notices...)
@@ -83,6 +100,11 @@ func (s *session) partial(typ byte, n int) error {
 		o.at += passed
 		s.passing = o.end - o.at
 		return nil
+	}
+	if typ == msgDataRow && n >= minPartial {
+		if begun, err := s.beginRow(n); begun || err != nil {
+			return err
+		}
 	}
 	if n > s.proxy.cfg.MaxMessageBytes {
 		return fmt.Errorf("%w: %d bytes of type %q", errTooLong, n, typ)

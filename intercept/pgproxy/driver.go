@@ -52,6 +52,7 @@ func (s *session) settleAccounts() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.catalogueSettled()
+	s.endRow()
 	for i := range s.queue.size {
 		s.finish(s.queue.at(i), intercept.Outcome{Status: "unknown"})
 	}

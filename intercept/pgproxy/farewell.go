@@ -38,7 +38,7 @@ func (s *session) end(err error) error {
 func (s *session) lastWord() []byte {
 	fault := s.fault
 	s.fault = nil
-	if fault == nil || s.passing > 0 {
+	if fault == nil || s.midRow() {
 		return nil
 	}
 	if errors.Is(fault, errMalformed) {
@@ -57,6 +57,8 @@ func (s *session) whyEnded(fault error) *intercept.Refusal {
 		return intercept.EndedRefusal(cause)
 	case errors.Is(fault, intercept.ErrRecorder):
 		return intercept.EndedRefusal(fault)
+	case errors.Is(fault, errHeld):
+		return &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "the gateway holds as many long rows of other sessions as it may, the session ends", Retryable: true}
 	case errors.Is(fault, errTooLong):
 		return &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "an answer of the server is too long to be judged, the session ends"}
 	case errors.Is(fault, errUnmaskable):

@@ -69,14 +69,20 @@ func TestLargeCell(t *testing.T) {
 			t.Fatalf("a cell of %d bytes, want %d", row, size)
 		}
 		c.query("SELECT other FROM big", "RowDescription", "row 1", "SELECT 1", "ZI")
-		c.send(&pgproto3.Query{String: "SELECT cell FROM big"}) // longer than what is held to be masked
-		if got := c.end(); strings.Join(got, " ") != "FATAL 54000" && strings.Join(got, " ") != "RowDescription FATAL 54000" {
-			t.Fatalf("got %q", got)
-		}
-		r = newRig(t, rigConfig{driver: d, recorder: forgetting(), policy: masking("public.big.cell:redact"), setup: setup,
-			proxy: pgproxy.Config{MaxMessageBytes: 32 << 20}})
-		c = r.session(t)
 		c.query("SELECT cell, other FROM big", "RowDescription", "row [redacted],1", "SELECT 1", "ZI")
+		for _, bounds := range []pgproxy.Config{{MaxRowBytes: 16 << 20}, {MaxHeldBytes: 16 << 20}} {
+			r = newRig(t, rigConfig{driver: d, recorder: forgetting(), policy: masking("public.big.cell:redact"), setup: setup, proxy: bounds})
+			c = r.session(t)
+			c.send(&pgproto3.Query{String: "SELECT cell FROM big"})
+			if got := c.end(); strings.Join(got, " ") != "FATAL 54000" && strings.Join(got, " ") != "RowDescription FATAL 54000" {
+				t.Fatalf("%+v: got %q", bounds, got)
+			}
+		}
+		r = newRig(t, rigConfig{driver: d, recorder: forgetting(), policy: masking("public.big.cell:redact"), setup: setup, proxy: pgproxy.Config{MaxHeldBytes: 32 << 20}})
+		for range 3 { // what is held is given back
+			c = r.session(t)
+			c.query("SELECT cell, other FROM big", "RowDescription", "row [redacted],1", "SELECT 1", "ZI")
+		}
 	})
 }
 

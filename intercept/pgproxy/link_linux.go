@@ -37,8 +37,10 @@ type end struct {
 	// readable says that a read may bring something; hungUp that the peer has
 	// closed its side, so that reads go on to the end.
 	readable, hungUp bool
-	// carry is what has been read and not been consumed, out what is to be written.
+	// carry is what has been read and not been consumed, out what is to be written,
+	// of which the first sent bytes have been.
 	carry, out []byte
+	sent       int
 }
 
 // driveOnReactor runs the session on a reactor, if both sides are plain sockets
@@ -420,35 +422,45 @@ func (e *end) keep(rest []byte, needed int) {
 // write writes what it can and keeps the rest. Errors show at the next read.
 func (e *end) write(b []byte) {
 	if len(e.out) == 0 {
-		for len(b) > 0 {
-			n, errno := rawWrite(e.fd, b)
-			if errno == syscall.EINTR {
-				continue
-			}
-			if errno == syscall.EAGAIN {
-				break
-			}
-			if errno != 0 {
-				e.hungUp, e.readable = true, true
-				return
-			}
-			b = b[n:]
-		}
+		b = b[e.send(b):]
 	}
 	if len(b) > 0 {
 		e.out = append(e.out, b...)
 	}
 }
 
-// flush writes what was kept and reports whether all of it is gone.
+// send writes what the socket takes and returns how much is dealt with: all of it
+// if the peer is gone.
+func (e *end) send(b []byte) int {
+	done := 0
+	for done < len(b) {
+		n, errno := rawWrite(e.fd, b[done:])
+		switch {
+		case errno == syscall.EINTR:
+		case errno == syscall.EAGAIN:
+			return done
+		case errno != 0:
+			e.hungUp, e.readable = true, true
+			return len(b)
+		default:
+			done += n
+		}
+	}
+	return done
+}
+
+// flush writes what was kept and reports whether all of it is gone. What is left
+// is not moved: it may be long, and go in many parts.
 func (e *end) flush() bool {
 	if len(e.out) == 0 {
 		return true
 	}
-	b := e.out
-	e.out = nil
-	e.write(b)
-	return len(e.out) == 0
+	e.sent += e.send(e.out[e.sent:])
+	if e.sent < len(e.out) {
+		return false
+	}
+	e.out, e.sent = nil, 0
+	return true
 }
 
 // duplicate returns a non-blocking descriptor of a plain socket.

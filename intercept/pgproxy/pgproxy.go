@@ -54,9 +54,18 @@ type Config struct {
 	MaskKey secret.Value
 	// MaxStatementBytes bounds the text of a statement; zero means 1 MiB.
 	MaxStatementBytes int
-	// MaxMessageBytes bounds a client's message, and a row that must be masked;
-	// zero means 16 MiB.
+	// MaxMessageBytes bounds a client's message, and one of the server's that is no
+	// row; zero means 16 MiB.
 	MaxMessageBytes int
+	// MaxRowBytes bounds a row in which something must be masked; zero means
+	// 128 MiB. What passes of such a row is held until the last masked value has
+	// begun, and a value until its end if its mask depends on it. Rows in which
+	// nothing is masked have no bound.
+	MaxRowBytes int
+	// MaxHeldBytes bounds the rows, of all sessions together, that are being masked
+	// and not whole yet; zero means 512 MiB. A session that would go beyond it
+	// ends. The memory that a row takes can be four times its length.
+	MaxHeldBytes int
 	// MaxPipeline bounds the client messages that wait for an answer; zero means
 	// 10 000. Beyond it the gateway stops reading from the client.
 	MaxPipeline int
@@ -83,6 +92,7 @@ type Interceptor struct {
 	catalogues catalogues
 	rules      rulesets
 	reactors   reactors
+	held       allowance
 }
 
 // New returns an Interceptor. It checks cfg and does no I/O.
@@ -122,6 +132,8 @@ func validate(c *Config) error {
 	}{
 		{"MaxStatementBytes", &c.MaxStatementBytes, 1 << 20},
 		{"MaxMessageBytes", &c.MaxMessageBytes, 16 << 20},
+		{"MaxRowBytes", &c.MaxRowBytes, 128 << 20},
+		{"MaxHeldBytes", &c.MaxHeldBytes, 512 << 20},
 		{"MaxPipeline", &c.MaxPipeline, 10_000},
 		{"MaxNames", &c.MaxNames, 10_000},
 		{"FactsCacheBytes", &c.FactsCacheBytes, 64 << 20},

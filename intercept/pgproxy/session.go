@@ -62,6 +62,8 @@ type session struct {
 	outgoing outgoing
 	// passing is how many bytes of a row are left to pass through unseen.
 	passing int
+	// row is a row that is being masked as it comes.
+	row *partialRow
 	// results wait to be recorded behind the output that they belong to.
 	results []finished
 	// notices wait for the end of a message that is being passed through.
@@ -107,7 +109,7 @@ func (s *session) noticeNow(p approve.Pending) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	notice := appendPending(nil, p)
-	if s.passing > 0 {
+	if s.midRow() {
 		s.notices = append(s.notices, notice...)
 		return nil
 	}

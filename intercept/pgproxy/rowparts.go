@@ -1,0 +1,111 @@
+package pgproxy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/headgate/gateway/mask"
+)
+
+// errHeld says that the sessions together hold as much as they may.
+var errHeld = errors.New("pgproxy: too much is held for other sessions")
+
+// A partialRow is a row that is masked as it comes.
+type partialRow struct {
+	*mask.Parts
+	// left is how much of it is still to come.
+	left int
+	// held is what has been written of it and can't be released before its length
+	// is known, with room for that; nil from then on.
+	held []byte
+	// charged is what it takes of the bytes that all sessions may hold.
+	charged int64
+}
+
+// allowance is what all sessions may hold of rows that have to be masked.
+type allowance struct{ taken atomic.Int64 }
+
+func (a *allowance) take(n, most int64) bool {
+	if a.taken.Add(n) > most {
+		a.taken.Add(-n)
+		return false
+	}
+	return true
+}
+
+// beginRow begins to mask a row of n bytes of which not all is there. It reports
+// false where the row must be seen whole, as the answer to a query of the
+// gateway's own.
+func (s *session) beginRow(n int) (bool, error) {
+	e := s.queue.front()
+	if e == nil || e.hidden || e.refusal != nil || e.run == nil || e.run.plan == nil {
+		return false, nil
+	}
+	if err := s.trusted(); err != nil {
+		return false, err
+	}
+	if n > s.proxy.cfg.MaxRowBytes {
+		return false, fmt.Errorf("%w: a row of %d bytes", errTooLong, n)
+	}
+	if !s.proxy.held.take(int64(n), int64(s.proxy.cfg.MaxHeldBytes)) {
+		return false, fmt.Errorf("%w: a row of %d bytes, %w", errTooLong, n, errHeld)
+	}
+	o := &s.outgoing
+	o.end = o.at + headerSize
+	o.change()
+	o.at = o.end
+	s.row = &partialRow{
+		Parts: e.run.plan.Parts(n), left: n, held: make([]byte, headerSize, 4<<10), charged: int64(n),
+	}
+	s.row.held[0] = msgDataRow
+	return true, nil
+}
+
+// continueRow masks what there is of the row that is under way.
+func (s *session) continueRow() error {
+	o, r := &s.outgoing, s.row
+	part := o.in[o.at:min(len(o.in), o.at+r.left)]
+	o.end = o.at + len(part)
+	o.change()
+	o.at = o.end
+	r.left -= len(part)
+	into := &r.held
+	if r.held == nil {
+		into = &o.out
+	}
+	var err error
+	if *into, err = r.Write(*into, part); err != nil {
+		return fmt.Errorf("%w: %w", errUnmaskable, err)
+	}
+	if n, known := r.Size(); known && r.held != nil {
+		binary.BigEndian.PutUint32(r.held[1:], uint32(n+headerSize-1)) //nolint:gosec // bounded by what a message may have
+		o.out = appended(o.out, r.held)
+		r.held = nil
+		s.countRow(n)
+	}
+	if r.left == 0 {
+		s.endRow()
+	}
+	return nil
+}
+
+// appended appends b to a, or returns b if there is nothing before it.
+func appended(a, b []byte) []byte {
+	if len(a) == 0 {
+		return b
+	}
+	return append(a, b...)
+}
+
+// endRow gives back what a row that was under way has taken.
+func (s *session) endRow() {
+	if s.row != nil {
+		s.proxy.held.taken.Add(-s.row.charged)
+		s.row = nil
+	}
+}
+
+// midRow reports whether the client has the beginning of a row and not its end.
+func (s *session) midRow() bool { return s.passing > 0 || s.row != nil && s.row.held == nil }
