@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,11 +42,17 @@ func newGiantRig(t testing.TB, d driver, method string) *rig {
 // length of each cell of the last row and how many rows there were.
 func (w *rawClient) drain(sql string, format int16) (cells []int, rows, leaks int) {
 	w.t.Helper()
+	return w.drainFor("canary", sql, format)
+}
+
+// drainFor is drain with another word to look for.
+func (w *rawClient) drainFor(needle, sql string, format int16) (cells []int, rows, leaks int) {
+	w.t.Helper()
 	if err := w.conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
 		w.t.Fatal(err)
 	}
 	w.send(&pgproto3.Parse{Query: sql}, &pgproto3.Bind{ResultFormatCodes: []int16{format}}, &pgproto3.Execute{}, &pgproto3.Sync{})
-	r := rowReader{t: w.t, in: bufio.NewReaderSize(w.conn, 64<<10)}
+	r := rowReader{t: w.t, in: bufio.NewReaderSize(w.conn, 64<<10), needle: []byte(needle)}
 	for {
 		switch typ, n := r.head(); typ {
 		case 'D':
@@ -67,10 +74,11 @@ func (w *rawClient) drain(sql string, format int16) (cells []int, rows, leaks in
 // A rowReader reads messages through a small buffer and counts what rows have of a
 // masked value.
 type rowReader struct {
-	t     testing.TB
-	in    *bufio.Reader
-	cells []int
-	leaks int
+	t      testing.TB
+	in     *bufio.Reader
+	needle []byte
+	cells  []int
+	leaks  int
 }
 
 // head reads the type of a message and the length of its body.
@@ -113,7 +121,7 @@ func (r *rowReader) row(n int) {
 			if err != nil {
 				r.t.Fatal(err)
 			}
-			r.leaks += bytes.Count(part, []byte("canary"))
+			r.leaks += bytes.Count(part, r.needle)
 			r.skip(len(part))
 			size -= len(part)
 		}
@@ -200,6 +208,22 @@ func TestGiantCellBesideAMaskedOne(t *testing.T) {
 			})
 			if grown > most {
 				t.Errorf("%s: the heap has grown by %d MiB", sql, grown>>20)
+			}
+		}
+	})
+}
+
+// TestSecretsInLongMaskedRows looks for the upstream's password in a row that is
+// released in parts.
+func TestSecretsInLongMaskedRows(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d driver) {
+		r := newGiantRig(t, d, "redact")
+		r.pg.Exec("INSERT INTO giants VALUES (1, repeat('" + strings.ReplaceAll(r.pg.Password, "'", "''") + ".', 100000), 'canary', 1)")
+		for _, sql := range []string{"SELECT masked, plain FROM giants", "SELECT plain, masked FROM giants", "SELECT plain, masked, plain FROM giants"} {
+			w := r.session(t)
+			cells, _, leaks := w.drainFor(r.pg.Password, sql, 0)
+			if leaks != 0 || max(cells[0], cells[1]) != 100_000*(len(r.pg.Password)+1) {
+				t.Errorf("%s: cells of %d, %d leaks", sql, cells, leaks)
 			}
 		}
 	})

@@ -20,6 +20,8 @@ type partialRow struct {
 	// held is what has been written of it and can't be released before its length
 	// is known, with room for that; nil from then on.
 	held []byte
+	// tail is what has been written behind that and not released yet.
+	tail []byte
 	// charged is what it takes of the bytes that all sessions may hold.
 	charged int64
 }
@@ -71,8 +73,9 @@ func (s *session) continueRow() error {
 	o.change()
 	o.at = o.end
 	r.left -= len(part)
-	into := &r.held
+	into, start := &r.held, len(o.out)
 	if r.held == nil {
+		o.out = append(o.out, r.tail...)
 		into = &o.out
 	}
 	var err error
@@ -87,8 +90,22 @@ func (s *session) continueRow() error {
 	}
 	if r.left == 0 {
 		s.endRow()
+	} else if r.held == nil {
+		s.keepTail(start)
 	}
 	return nil
+}
+
+// keepTail keeps back what could be the beginning of a secret of the gateway's own
+// in what is to be released of a row, which begins at start, and overwrites those
+// that stand across that cut.
+func (s *session) keepTail(start int) {
+	o, echo := &s.outgoing, s.guard.Echo()
+	kept := max(echo.Longest()-1, 0)
+	cut := max(start, len(o.out)-kept)
+	echo.Redact(o.out[max(start, cut-kept):])
+	s.row.tail = append(s.row.tail[:0], o.out[cut:]...)
+	o.out = o.out[:cut]
 }
 
 // appended appends b to a, or returns b if there is nothing before it.
