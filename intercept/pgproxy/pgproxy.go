@@ -12,8 +12,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
 	"github.com/headgate/gateway/mask"
@@ -23,13 +24,24 @@ import (
 // Config is what an Interceptor works with. Upstream and Database are required.
 type Config struct {
 	// Upstream is the server's address: "host:port", or the absolute path of a
-	// Unix socket's directory followed by ":port".
+	// Unix socket's directory followed by ":port". Of several, with commas between
+	// them, the first that answers and is what TargetSession says is taken.
 	Upstream string
+	// UpstreamRandom has several servers tried in an order that is drawn each time.
+	UpstreamRandom bool
+	// TargetSession says what a server must be; zero means that any will do.
+	TargetSession TargetSession
 	// Database is the database to connect to. Clients name it, or none.
 	Database string
 	// UpstreamTLS configures TLS to the server. Nil means verify-full with the
 	// system's roots. To loopback without TLS set UpstreamPlaintext.
 	UpstreamTLS *tls.Config
+	// UpstreamDirectTLS begins with TLS, which servers from version 17 understand,
+	// and saves a round trip.
+	UpstreamDirectTLS bool
+	// RequireChannelBinding refuses servers that don't log in by SCRAM bound to
+	// their TLS certificate. By default the binding is used where it is offered.
+	RequireChannelBinding bool
 	// UpstreamPlaintext turns TLS to the server off. The credential and all data
 	// then cross that leg readably (SCRAM does not send the password itself).
 	UpstreamPlaintext bool
@@ -75,7 +87,7 @@ type Config struct {
 	// StartupTimeout bounds everything until the client is authenticated; zero
 	// means 30 s. Waiting for an approval of the connection does not count.
 	StartupTimeout time.Duration
-	// ConnectTimeout bounds connecting to the server; zero means 10 s.
+	// ConnectTimeout bounds connecting to a server; zero means 10 s.
 	ConnectTimeout time.Duration
 	// CatalogueMaxAge bounds how old the cached catalogue may be; zero means 30 s.
 	CatalogueMaxAge time.Duration
@@ -87,6 +99,8 @@ type Config struct {
 // connections of a route.
 type Interceptor struct {
 	cfg        Config
+	hosts      []upstreamHost
+	base       *pgconn.Config
 	analyzer   *sqlfacts.Analyzer
 	cancels    cancelKeys
 	catalogues catalogues
@@ -108,7 +122,12 @@ func New(cfg Config) (*Interceptor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgproxy: %w", err)
 	}
-	return &Interceptor{cfg: cfg, analyzer: analyzer, rules: rulesets{set: set}}, nil
+	base, err := cfg.baseConfig()
+	if err != nil {
+		return nil, fmt.Errorf("pgproxy: %w", err)
+	}
+	hosts, _ := parseHosts(cfg.Upstream) // validated
+	return &Interceptor{cfg: cfg, hosts: hosts, base: base, analyzer: analyzer, rules: rulesets{set: set}}, nil
 }
 
 // Protocol returns "postgres".
@@ -119,8 +138,14 @@ func validate(c *Config) error {
 	if c.Database == "" {
 		problems = append(problems, errors.New("Config.Database is empty"))
 	}
-	if _, _, err := net.SplitHostPort(c.Upstream); err != nil {
-		problems = append(problems, fmt.Errorf("Config.Upstream %q is not host:port", c.Upstream))
+	if _, err := parseHosts(c.Upstream); err != nil {
+		problems = append(problems, err)
+	}
+	if !c.TargetSession.valid() {
+		problems = append(problems, fmt.Errorf("Config.TargetSession %q is none", c.TargetSession))
+	}
+	if c.UpstreamPlaintext && (c.UpstreamDirectTLS || c.RequireChannelBinding) {
+		problems = append(problems, errors.New("Config.UpstreamDirectTLS and RequireChannelBinding need TLS"))
 	}
 	if c.UpstreamPlaintext && c.UpstreamTLS != nil {
 		problems = append(problems, errors.New("Config.UpstreamTLS and UpstreamPlaintext exclude each other"))

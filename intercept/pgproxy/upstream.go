@@ -34,20 +34,53 @@ func (u *upstream) cancel(ctx context.Context) error {
 	return conn.CancelRequest(ctx)
 }
 
-// dialUpstream connects and authenticates with the credential.
+// dialUpstream connects and authenticates with the credential, to the first server
+// that will do. Whatever an untrusted server says, it is an error at worst.
 func (p *Interceptor) dialUpstream(ctx context.Context, cred *credsource.Credential, runtime map[string]string, setup func(context.Context, *pgconn.PgConn) error) (*upstream, error) {
-	config, err := p.upstreamConfig(cred, runtime)
-	if err != nil {
-		return nil, err
+	wants := []TargetSession{p.cfg.TargetSession}
+	if p.cfg.TargetSession == PreferStandby {
+		wants = []TargetSession{Standby, AnySession}
 	}
+	var errs []error
+	for _, want := range wants {
+		for _, host := range p.order() {
+			up, err := p.dialHost(ctx, host, want, cred, runtime, setup)
+			if err == nil {
+				return up, nil
+			}
+			errs = append(errs, fmt.Errorf("%s: %w", net.JoinHostPort(host.name, strconv.Itoa(int(host.port))), err))
+			if errors.Is(err, intercept.ErrCredentialRefused) || ctx.Err() != nil {
+				return nil, errors.Join(errs...) // the others know the same credential
+			}
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (p *Interceptor) dialHost(ctx context.Context, host upstreamHost, want TargetSession, cred *credsource.Credential, runtime map[string]string,
+	setup func(context.Context, *pgconn.PgConn) error,
+) (up *upstream, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			up, err = nil, fmt.Errorf("pgproxy: connect: panic: %T", r)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.ConnectTimeout)
 	defer cancel()
-	conn, err := pgconn.ConnectConfig(ctx, config)
+	conn, err := pgconn.ConnectConfig(ctx, p.upstreamConfig(host, cred, runtime))
 	if err != nil {
 		return nil, connectError(err)
 	}
+	defer func() {
+		if up == nil {
+			_ = conn.Conn().Close() // err is what counts
+		}
+	}()
+	if err := want.check(ctx, conn); err != nil {
+		return nil, err
+	}
 	if err := setup(ctx, conn); err != nil {
-		return nil, errors.Join(err, conn.Close(ctx))
+		return nil, err
 	}
 	hijacked, err := conn.Hijack()
 	if err != nil {
@@ -77,38 +110,58 @@ func quiesce(h *pgconn.HijackedConn) error {
 	return nil
 }
 
-// upstreamConfig sets every field that matters itself: what pgconn would take
-// from the environment or from files in the home directory does not count.
-func (p *Interceptor) upstreamConfig(cred *credsource.Credential, runtime map[string]string) (*pgconn.Config, error) {
-	host, portText, err := net.SplitHostPort(p.cfg.Upstream)
-	if err != nil {
-		return nil, fmt.Errorf("pgproxy: upstream: %w", err)
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("pgproxy: upstream port: %w", err)
-	}
+// baseConfig sets every field that matters itself: what pgconn would take from the
+// environment or from files in the home directory does not count.
+func (c *Config) baseConfig() (*pgconn.Config, error) {
 	config, err := pgconn.ParseConfig("host=localhost port=1 user=x password=x dbname=x sslmode=disable sslnegotiation=postgres " +
 		"sslcertmode=allow channel_binding=prefer min_protocol_version=3.0 max_protocol_version=3.0 target_session_attrs=any " +
 		"connect_timeout=0 passfile=/dev/null")
 	if err != nil {
-		return nil, fmt.Errorf("pgproxy: %w", err)
+		return nil, err
 	}
-	config.Host, config.Port = host, uint16(port)
-	config.User, config.Password, config.Database = cred.Username, cred.Password.Reveal(), p.cfg.Database
-	config.RuntimeParams = runtime
 	config.Fallbacks = nil
 	config.RequireAuth = ""
 	config.KerberosSrvName, config.KerberosSpn = "", ""
-	config.MaxProtocolMessageBodyLen = p.cfg.MaxMessageBytes
-	config.TLSConfig = p.upstreamTLS(host, cred)
-	if config.TLSConfig == nil {
-		config.RequireAuth = "!password" // never send the password readably
-		if isLocalHost(host) {
-			config.RequireAuth = ""
-		}
+	config.MaxProtocolMessageBodyLen = c.MaxMessageBytes
+	config.Database = c.Database
+	config.BuildFrontend = guardedFrontend
+	config.AfterNetConnect = checkProtocol
+	if c.UpstreamDirectTLS {
+		config.SSLNegotiation = "direct"
+	}
+	if c.RequireChannelBinding {
+		config.ChannelBinding = "require"
 	}
 	return config, nil
+}
+
+func (p *Interceptor) upstreamConfig(host upstreamHost, cred *credsource.Credential, runtime map[string]string) *pgconn.Config {
+	config := *p.base
+	config.Host, config.Port = host.name, host.port
+	config.User, config.Password = cred.Username, cred.Password.Reveal()
+	config.RuntimeParams = runtime
+	config.TLSConfig = p.upstreamTLS(host.name, cred)
+	if config.TLSConfig == nil && !isLocalHost(host.name) {
+		config.RequireAuth = "!password" // never send the password readably
+	}
+	return &config
+}
+
+// checkProtocol makes sure that TLS to the server is for PostgreSQL: where it
+// begins at once the server must say so, elsewhere it may.
+func checkProtocol(ctx context.Context, config *pgconn.Config, conn net.Conn) (net.Conn, error) {
+	secured, ok := conn.(*tls.Conn)
+	if !ok {
+		return conn, nil
+	}
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return conn, fmt.Errorf("pgproxy: TLS: %w", err)
+	}
+	direct := config.SSLNegotiation == "direct"
+	if agreed := secured.ConnectionState().NegotiatedProtocol; agreed != alpn && (direct || agreed != "") {
+		return conn, fmt.Errorf("pgproxy: the server's TLS is for protocol %q", agreed)
+	}
+	return conn, nil
 }
 
 func (p *Interceptor) upstreamTLS(host string, cred *credsource.Credential) *tls.Config {
@@ -122,6 +175,7 @@ func (p *Interceptor) upstreamTLS(host string, cred *credsource.Credential) *tls
 	if config.ServerName == "" {
 		config.ServerName = host
 	}
+	config.NextProtos = []string{alpn}
 	if cred.Certificate != nil {
 		config.Certificates = []tls.Certificate{*cred.Certificate}
 	}

@@ -47,10 +47,11 @@ func TestBackgroundReadTakesNothing(t *testing.T) {
 	serverDone := make(chan error, 1)
 	go func() { serverDone <- serveOneQuery(far) }()
 	p := &Interceptor{cfg: Config{Upstream: "127.0.0.1:1", Database: "db", UpstreamPlaintext: true, ConnectTimeout: time.Minute, MaxMessageBytes: 1 << 20}}
-	config, err := p.upstreamConfig(&credsource.Credential{Username: "u", Password: secret.New("p")}, nil)
-	if err != nil {
+	var err error
+	if p.base, err = p.cfg.baseConfig(); err != nil {
 		t.Fatal(err)
 	}
+	config := p.upstreamConfig(upstreamHost{"127.0.0.1", 1}, &credsource.Credential{Username: "u", Password: secret.New("p")}, nil)
 	config.DialFunc = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
 	c, err := pgconn.ConnectConfig(context.Background(), config)
 	if err != nil {
