@@ -13,7 +13,7 @@ modules := $(sort $(dir $(shell git ls-files -- go.mod '*/go.mod' | grep -v test
 golangci_version := v2.15.0
 golangci := .cache/bin/golangci-lint-$(golangci_version)
 
-.PHONY: help test test-servers check fmt vet lint bench fuzz cover deps clean
+.PHONY: help test compat test-servers check fmt vet lint bench fuzz cover deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: test-servers ## run all tests of all modules with the race detector; insta
 		HEADGATE_REQUIRE_SERVERS=1 CGO_ENABLED=0 $(GO) test -timeout $(TESTTIMEOUT) -run 'TestPgx|TestMasked|TestRefusal' ./intercept/pgproxy || status=1; \
 	fi; \
 	exit $$status
+
+compat: test-servers ## run the whole of pgx's own tests through the gateway, where make test runs a part
+	HEADGATE_COMPAT=1 HEADGATE_REQUIRE_SERVERS=1 $(GO) test -v -count 1 -timeout $(TESTTIMEOUT) -run 'TestPgxSuite' ./intercept/pgproxy
 
 test-servers: ## install the servers and client programs that tests run, where they are missing
 	@internal/testserver/install.sh

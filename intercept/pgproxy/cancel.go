@@ -22,9 +22,10 @@ type cancelTarget struct {
 	cancel func(context.Context)
 }
 
-// issue makes a new process id and key for a session. Version 3.0 has keys of 4
-// bytes, 3.2 of up to 256.
-func (c *cancelKeys) issue(version uint32, cancel func(context.Context)) (uint32, []byte) {
+// issue makes a new key for a session. The process id is the server's, which
+// notifications and pg_stat_activity tell clients as well, unless a session of
+// another server has it. Version 3.0 has keys of 4 bytes, 3.2 of up to 256.
+func (c *cancelKeys) issue(version, pid uint32, cancel func(context.Context)) (uint32, []byte) {
 	key := make([]byte, 4)
 	if version >= protocol32 {
 		key = make([]byte, 32)
@@ -37,12 +38,12 @@ func (c *cancelKeys) issue(version uint32, cancel func(context.Context)) (uint32
 	}
 	var random [4]byte
 	for {
-		_, _ = rand.Read(random[:])
-		pid := binary.BigEndian.Uint32(random[:]) &^ (1 << 31)
 		if _, taken := c.live[pid]; !taken && pid != 0 {
 			c.live[pid] = &cancelTarget{key: key, cancel: cancel}
 			return pid, key
 		}
+		_, _ = rand.Read(random[:])
+		pid = binary.BigEndian.Uint32(random[:]) &^ (1 << 31)
 	}
 }
 

@@ -159,7 +159,9 @@ func (g *generator) types() []uint32 {
 	return []uint32{[]uint32{23, 25, 20, 0, 1700, 17, 99999999}[g.choose(7)]}
 }
 
-func (g *generator) name() string { return []string{"", "", "a", "b", "cursor", "no such"}[g.choose(6)] }
+func (g *generator) name() string {
+	return []string{"", "", "a", "b", "cursor", "no such"}[g.choose(6)]
+}
 
 // text is the text of a simple Query.
 func (g *generator) text() string {

@@ -122,7 +122,7 @@ func (c *connection) connect(ctx context.Context, version uint32, runtime map[st
 	}
 	c.session = newSession(c.proxy, c.guard, up, shelf)
 	var key []byte
-	c.pid, key = c.proxy.cancels.issue(version, c.session.cancel)
+	c.pid, key = c.proxy.cancels.issue(version, up.key.PID, c.session.cancel)
 	if err := c.welcome(up, key); err != nil {
 		c.proxy.cancels.forget(c.pid)
 		return nil, errors.Join(err, up.conn.Close())

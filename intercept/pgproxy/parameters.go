@@ -14,7 +14,7 @@ import (
 func passedParameter(name string) bool {
 	switch name {
 	case "application_name", "datestyle", "intervalstyle", "timezone", "extra_float_digits", "geqo",
-		"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "bytea_output":
+		"client_min_messages", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "bytea_output":
 		return true
 	default:
 		return false
