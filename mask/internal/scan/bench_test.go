@@ -1,0 +1,78 @@
+package scan_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/headgate/gateway/mask/internal/scan"
+)
+
+// benchRows are rows of text of which one in ten has an e-mail address and a card.
+func benchRows(n int) [][]byte {
+	rows := make([][]byte, n)
+	for i := range rows {
+		if i%10 == 0 {
+			rows[i] = fmt.Appendf(nil, "%d\tPerson %d\tperson%d@example.com\t4111111111111111\tcalled about the order, will call again\n", i, i, i)
+		} else {
+			rows[i] = fmt.Appendf(nil, "%d\tobject number %d\tready\tnothing to see in this one, score %d.5, moved on\t2024-01-%02d 10:11:12\n", i, i, i%97, 1+i%28)
+		}
+	}
+	return rows
+}
+
+func BenchmarkAppend(b *testing.B) {
+	rows := benchRows(1000)
+	for _, whole := range []bool{false, true} {
+		b.Run(fmt.Sprintf("whole=%v", whole), func(b *testing.B) {
+			in := rows
+			if whole {
+				in = [][]byte{bytes.Join(rows, nil)}
+			}
+			b.SetBytes(int64(len(bytes.Join(rows, nil))))
+			b.ReportAllocs()
+			cpu := cpuTime()
+			var spans []scan.Span
+			for b.Loop() {
+				for _, row := range in {
+					spans = scan.Append(spans[:0], row, scan.All)
+				}
+			}
+			b.ReportMetric(float64(b.N)*float64(len(bytes.Join(rows, nil)))/1e6/(cpuTime()-cpu).Seconds(), "MB/cpu-s")
+		})
+	}
+}
+
+// hostile are texts that a scan must not take long for.
+func hostile() map[string]string {
+	return map[string]string{
+		"at": "@", "a@": "a@", "mail": "a.b@c.", "digits": "4", "groups": "4111 ", "dashes": "123-45-", "plus": "+1 (2) ", "dots": "1.2.", "colons": ":", "hex": "a:", "urls": "http://a:", "double": "://",
+		"pem": "-----BEGIN RSA PRIVATE KEY-----", "dash": "-", "putty": "PuTTY-User-Key-File-", "jwt": "eyJ", "header": "eyJhbGciOiJIUzI1NiJ9.", "word": "aB3dE5gH7jK9mN1p", "keys": "-aaaaaaaaaaaaaaaa", "prefixes": "sk-aaaaaaaaaaaaaaaaaaaa.", "base64": "aB3/",
+		"pairs": "password=", "pairs2": "token:\"", "iban": "DE89 ", "iban2": "DE89", "local": "aaaaaaaa.", "zero": "\x00", "utf8": "ä@ä.", "phone": "030 12 ", "names": "api_key_", "spaces": " :",
+	}
+}
+
+func BenchmarkHostile(b *testing.B) {
+	for name, part := range hostile() {
+		text := []byte(strings.Repeat(part, (1<<18)/len(part)))
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			var spans []scan.Span
+			for b.Loop() {
+				spans = scan.Append(spans[:0], text, scan.All)
+			}
+		})
+	}
+}
+
+// cpuTime is what the process has used.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,0 +1,101 @@
+package scan
+
+// bareCard looks at 13 to 19 digits in one.
+func (f *finder) bareCard(i, end int) {
+	if !f.want.Has(Card) || f.fraction(i, end) || f.long(i, end) {
+		return
+	}
+	if isCard(f.b[i:end]) {
+		f.found(i, end, Card)
+	}
+}
+
+// fraction reports whether the digits are a part of a number with a point.
+func (f *finder) fraction(i, end int) bool {
+	before, after := f.at(i-1), f.at(end)
+	return before == '.' && isDigit(f.at(i-2)) || after == '.' && isDigit(f.at(end+1))
+}
+
+// long reports whether the digits are within a word that has many more characters,
+// as digests and identifiers have.
+func (f *finder) long(i, end int) bool {
+	const spare = 8
+	n := 0
+	for n <= spare && isAlnum(f.at(i-1-n)) {
+		n++
+	}
+	for n <= spare && isAlnum(f.at(end)) {
+		n++
+		end++
+	}
+	return n > spare
+}
+
+// groupedCard looks at groups of digits of which the first has four, parted by sep.
+func (f *finder) groupedCard(i int, sep byte) {
+	if !f.want.Has(Card) || isAlnum(f.at(i-1)) {
+		return
+	}
+	var digits [maxDigits]byte
+	n := copy(digits[:], f.b[i:i+4])
+	pos := i + 4
+	for groups := 1; groups < 5 && f.at(pos) == sep; groups++ {
+		size := f.digitsAt(pos+1, 6)
+		if size < 3 || size > 6 || n+size > maxDigits {
+			return
+		}
+		n += copy(digits[n:], f.b[pos+1:pos+1+size])
+		pos += 1 + size
+		if n >= 13 && isCard(digits[:n]) && !isAlnum(f.at(pos)) {
+			f.found(i, pos, Card)
+			return
+		}
+	}
+}
+
+// isCard checks issuer, length and check digit.
+func isCard(digits []byte) bool {
+	n := len(digits)
+	prefix := 0
+	for _, c := range digits[:4] {
+		prefix = 10*prefix + int(c-'0')
+	}
+	return issued(prefix, n) && luhn(digits)
+}
+
+// issued reports whether an issuer of numbers of n digits has the first four.
+func issued(prefix, n int) bool {
+	switch p := prefix; {
+	case p >= 4000 && p < 5000: // Visa
+		return n == 13 || n == 16 || n == 19
+	case p >= 5100 && p < 5600, p >= 2221 && p <= 2720, p >= 9792 && p < 9793: // Mastercard, Troy
+		return n == 16
+	case p >= 3400 && p < 3500, p >= 3700 && p < 3800: // American Express
+		return n == 15
+	case p >= 3000 && p < 3060, p == 3095, p >= 3600 && p < 3700, p >= 3800 && p < 4000: // Diners Club
+		return n == 14 || n == 16
+	case p >= 3528 && p < 3590, p >= 2200 && p < 2205: // JCB, Mir
+		return n >= 16
+	case p == 6011, p >= 6440 && p < 6600, p >= 6200 && p < 6300, p >= 8100 && p < 8200: // Discover, UnionPay
+		return n >= 16
+	case p == 5018, p == 5020, p == 5038, p == 5893, p == 6304, p == 6759, p >= 6761 && p <= 6763: // Maestro
+		return true
+	default:
+		return false
+	}
+}
+
+// luhn checks the last digit (ISO/IEC 7812-1, annex B).
+func luhn(digits []byte) bool {
+	sum := 0
+	for i, c := range digits {
+		d := int(c - '0')
+		if (len(digits)-i)%2 == 0 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	return sum%10 == 0
+}
