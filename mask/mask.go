@@ -90,6 +90,10 @@ const (
 	MethodEmail = "email"
 )
 
+// MethodDetect is what [Plan.Method] returns for a column of which the values pass
+// but for what is found in them. It is no method.
+const MethodDetect = "detect"
+
 // Errors that callers can test for.
 var (
 	// ErrNull is how a Method says that the value is to be NULL.

@@ -37,7 +37,7 @@ func (p *Plan) Parts(size int) *Parts {
 	r := &Parts{plan: p, size: size, head: make([]byte, 0, lengthSize)}
 	if p != nil {
 		for i := range p.ops {
-			if p.ops[i].method != nil {
+			if !p.ops[i].passes() {
 				r.last = i + 1
 			}
 		}
@@ -153,7 +153,7 @@ func (r *Parts) begin(dst *[]byte, part []byte) (int, error) {
 	switch {
 	case length < -1 || length > r.size-r.got-n:
 		return 0, fmt.Errorf("%w: field %d of a row", ErrMalformed, r.field-1)
-	case length == -1 || o.method == nil:
+	case length == -1 || o.passes():
 		*dst = append(*dst, r.head...)
 		r.left = max(0, length)
 	default:

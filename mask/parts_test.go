@@ -22,7 +22,9 @@ func partsPlan(t testing.TB, methods ...string) *mask.Plan {
 	for i, typ := range types {
 		name := string(rune('a' + i))
 		columns[i] = mask.Column{Sources: []mask.Source{{Schema: "s", Table: "t", Column: name}}, Traced: true, Type: typ}
-		if m := methods[i%len(methods)]; m != "" {
+		if m := methods[i%len(methods)]; m == mask.MethodDetect {
+			masks = append(masks, policy.Mask{Table: "s.t", Column: name, Method: mask.MethodRedact, Detect: []string{mask.DetectAll}})
+		} else if m != "" {
 			masks = append(masks, policy.Mask{Table: "s.t", Column: name, Method: m, Keep: 2})
 		}
 	}
@@ -38,12 +40,14 @@ func partsPlans(t testing.TB) []*mask.Plan {
 		partsPlan(t, ""), partsPlan(t, mask.MethodRedact), partsPlan(t, mask.MethodNull), partsPlan(t, mask.MethodHash),
 		partsPlan(t, mask.MethodRedact, ""), partsPlan(t, "", mask.MethodRedact), partsPlan(t, mask.MethodPartial, "", ""),
 		partsPlan(t, "", "", mask.MethodEmail), partsPlan(t, mask.MethodFake, mask.MethodNull, "", "", "", ""),
+		partsPlan(t, mask.MethodDetect), partsPlan(t, mask.MethodDetect, "", mask.MethodRedact), partsPlan(t, "", mask.MethodDetect, "", ""),
 	}
 }
 
 func partsRows() [][]byte {
 	return [][]byte{
 		dataRow([]byte("canary"), []byte("4711"), []byte(`{"a": ["b", 1]}`), []byte(`{x,NULL,"y z"}`), []byte("$1.00"), []byte("tail")),
+		dataRow([]byte("to x@y.com"), []byte("4711"), []byte("\x01"+`{"a": ["x@y.com", 1]}`), []byte(`{x,x@y.com,"y z"}`), []byte("$1.00"), []byte("x@y.com")),
 		dataRow([]byte(""), nil, nil, []byte(`{}`), nil, []byte("")),
 		dataRow(nil, nil, nil, nil, nil, nil),
 		dataRow(nil, []byte("x"), []byte("{"), []byte(`{`), []byte("-"), nil),

@@ -25,8 +25,8 @@ type Column struct {
 // A Plan says what happens to each column of one result shape. It is immutable and
 // safe for concurrent use. A nil or zero Plan refuses every row that has columns.
 type Plan struct {
-	ops    []op
-	masked int
+	ops              []op
+	masked, searched int // how many columns are
 }
 
 // An op is what happens to one column; with a nil method, nothing does.
@@ -34,9 +34,16 @@ type op struct {
 	action
 	typ    Type
 	format Format
+	// find is what is looked for in values that no method masks, nil for nothing.
+	find *detection
+	// hit is set when something is found.
+	hit *bool
 	// inPlace says that values are documents of which the structure is kept.
 	inPlace bool
 }
+
+// passes reports whether values go through whatever they are.
+func (o *op) passes() bool { return o.method == nil && o.find == nil }
 
 // Compile makes a plan. A column is masked if a rule matches any of its sources,
 // by the strictest method of all that match.
@@ -51,8 +58,13 @@ func Compile(rules *Rules, columns []Column) (*Plan, error) {
 			return nil, fmt.Errorf("%w: column %d: unknown format", ErrMalformed, i)
 		}
 		p.ops[i] = newOp(rules.action(c), c)
-		if p.ops[i].method != nil {
+		switch o := &p.ops[i]; {
+		case o.method != nil:
 			p.masked++
+		default:
+			if o.find = rules.detection(c); o.find != nil {
+				p.searched++
+			}
 		}
 	}
 	return p, nil
@@ -86,7 +98,11 @@ func (r *Rules) action(c *Column) action {
 }
 
 // Empty reports whether the plan changes nothing, so that rows can pass unread.
-func (p *Plan) Empty() bool { return p != nil && p.masked == 0 }
+func (p *Plan) Empty() bool { return p != nil && p.masked == 0 && p.searched == 0 }
+
+// Masks reports whether the plan masks any column whatever its values are, so that
+// every row changes.
+func (p *Plan) Masks() bool { return p == nil || p.masked > 0 }
 
 // Columns returns the number of columns that rows must have.
 func (p *Plan) Columns() int {
@@ -96,11 +112,15 @@ func (p *Plan) Columns() int {
 	return len(p.ops)
 }
 
-// Method returns the name of the method for a column: "" if its values pass, and
-// "null" for a column that the plan does not have.
+// Method returns the name of the method for a column: "" if its values pass,
+// "detect" if that depends on what is found in them, and "null" for a column that
+// the plan does not have.
 func (p *Plan) Method(column int) string {
 	if p == nil || column < 0 || column >= len(p.ops) {
 		return MethodNull
+	}
+	if p.ops[column].find != nil {
+		return MethodDetect
 	}
 	return p.ops[column].name
 }

@@ -23,26 +23,49 @@ const lengthSize = 4
 // bound: the result is at most a constant per field, or the limit of its type,
 // longer than row.
 func (p *Plan) Row(dst, row []byte) ([]byte, error) {
-	if p == nil || len(row) < 2 || int(binary.BigEndian.Uint16(row)) != len(p.ops) {
-		return dst, fmt.Errorf("%w: row does not have %d fields", ErrMalformed, p.Columns())
+	out, changed, err := p.Rewrite(dst, row)
+	if err == nil && !changed {
+		out = append(dst, row...)
 	}
-	out, pos, run := dst, 2, 0
+	return out, err
+}
+
+// Rewrite is like Row but appends nothing and reports false where the row stays as
+// it is.
+func (p *Plan) Rewrite(dst, row []byte) (out []byte, changed bool, err error) {
+	if p == nil || len(row) < 2 || int(binary.BigEndian.Uint16(row)) != len(p.ops) {
+		return dst, false, fmt.Errorf("%w: row does not have %d fields", ErrMalformed, p.Columns())
+	}
+	pos, run := 2, 0
+	out = dst
 	for i := range p.ops {
 		end, null, ok := fieldEnd(row, pos)
 		if !ok {
-			return dst, fmt.Errorf("%w: field %d of a row", ErrMalformed, i)
+			return dst, false, fmt.Errorf("%w: field %d of a row", ErrMalformed, i)
 		}
 		if o := &p.ops[i]; o.method != nil && !null {
 			out = append(out, row[run:pos]...)
 			out = o.appendField(out, row[pos+lengthSize:end])
-			run = end
+			run, changed = end, true
+		} else if o.find != nil && !null && !o.clean(row[pos+lengthSize:end]) {
+			mark := len(out)
+			var hit bool
+			out, hit = o.appendScrubbed(append(out, row[run:pos]...), row[pos+lengthSize:end])
+			if hit {
+				run, changed = end, true
+			} else {
+				out = out[:mark]
+			}
 		}
 		pos = end
 	}
 	if pos != len(row) {
-		return dst, fmt.Errorf("%w: bytes after a row's last field", ErrMalformed)
+		return dst, false, fmt.Errorf("%w: bytes after a row's last field", ErrMalformed)
 	}
-	return append(out, row[run:]...), nil
+	if !changed {
+		return dst, false, nil
+	}
+	return append(out, row[run:]...), true, nil
 }
 
 // Value masks one value of a column, for protocols that don't send DataRow, as
@@ -54,8 +77,11 @@ func (p *Plan) Value(dst []byte, column int, value []byte) (out []byte, null boo
 		return dst, true
 	}
 	o := &p.ops[column]
-	if o.method == nil {
+	if o.method == nil && (o.find == nil || o.clean(value)) {
 		return append(dst, value...), false
+	}
+	if o.method == nil {
+		return o.scrubValue(dst, value)
 	}
 	out, err := o.mask(dst, value)
 	if err != nil {
@@ -84,6 +110,17 @@ func fieldEnd(row []byte, pos int) (end int, null, ok bool) {
 // appendField appends a masked field with its length.
 func (o *op) appendField(dst, value []byte) []byte {
 	start := len(dst)
+	if o.find != nil {
+		out, hit := dst, false
+		if !o.clean(value) {
+			out, hit = o.appendScrubbed(dst, value)
+		}
+		if !hit {
+			out = binary.BigEndian.AppendUint32(out, uint32(len(value))) //nolint:gosec // it came with such a length
+			out = append(out, value...)
+		}
+		return out
+	}
 	out, err := o.mask(append(dst, 0, 0, 0, 0), value)
 	return endField(dst, out, start, err)
 }
@@ -115,6 +152,9 @@ func (o *op) mask(dst, value []byte) ([]byte, error) {
 
 // element appends the masked form of a scalar or of an array's element.
 func (o *op) element(dst, value []byte) ([]byte, error) {
+	if o.find != nil {
+		return o.scrubElement(dst, value)
+	}
 	if o.inPlace {
 		return o.appendDocument(dst, value)
 	}

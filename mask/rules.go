@@ -10,9 +10,12 @@ import (
 // Rules are a policy's masks, compiled. They are immutable and safe for concurrent
 // use. Nil Rules are refused where they are needed.
 type Rules struct {
-	rules  []rule
-	redact action
-	null   action
+	rules   []rule
+	detects []detectRule
+	host    []hostDetector
+	message *detection // for texts that belong to no column
+	redact  action
+	null    action
 }
 
 type rule struct {
@@ -33,6 +36,9 @@ type action struct {
 // Keep, or a method that the Set does not have; a caller must then refuse the
 // command. Masks may be empty.
 //
+// A mask with Detect does not mask whole values, but what is found in text. Where
+// a mask without it matches as well, that one counts.
+//
 // A mask's table is "schema.table", where either part may be "*"; a name without
 // a dot is a table in any schema. Names compare exactly, as the catalogue stores
 // them.
@@ -51,8 +57,19 @@ func (s *Set) Rules(masks []policy.Mask) (*Rules, error) {
 			return nil, fmt.Errorf("%w: table %q, column %q, keep %d", ErrInvalidRule, m.Table, m.Column, m.Keep)
 		}
 		schema, table := splitTable(m.Table)
-		r.rules = append(r.rules, rule{schema, table, m.Table, m.Column, action{m.Method, method, m.Keep}})
+		compiled := rule{schema, table, m.Table, m.Column, action{m.Method, method, m.Keep}}
+		if len(m.Detect) == 0 {
+			r.rules = append(r.rules, compiled)
+			continue
+		}
+		d, err := s.detectRule(compiled, m)
+		if err != nil {
+			return nil, err
+		}
+		r.detects = append(r.detects, d)
 	}
+	r.host = s.detectors
+	r.message = r.messages()
 	return r, nil
 }
 
@@ -67,6 +84,10 @@ func splitTable(name string) (schema, table string) {
 	}
 	return schema, table
 }
+
+// Whole reports whether any rule masks whole values, so that it matters where values
+// come from.
+func (r *Rules) Whole() bool { return r == nil || len(r.rules) > 0 }
 
 // A Source is a column of a relation that values come from. An empty part means
 // that it is not known, or for Column that it is the whole row; it matches every

@@ -19,13 +19,17 @@ type Config struct {
 	// value is redacted. For a value that it can't mask it returns an error, and
 	// the value becomes NULL.
 	Methods map[string]Method
+	// Detectors find further things in text, by the names that policies use for
+	// them. A name must not be empty, "all" or that of a built-in kind.
+	Detectors map[string]Detector
 }
 
 // A Set holds masking methods by name. It is immutable and safe for concurrent
 // use. A nil Set has no methods.
 type Set struct {
-	methods map[string]Method
-	keyless bool
+	methods   map[string]Method
+	detectors []hostDetector
+	keyless   bool
 }
 
 // NewSet returns a Set of the built-in methods and those of cfg.
@@ -45,7 +49,9 @@ func NewSet(cfg Config) (*Set, error) {
 		}
 		s.methods[name] = custom{m}
 	}
-	return s, nil
+	var err error
+	s.detectors, err = sortedDetectors(cfg.Detectors)
+	return s, err
 }
 
 func (s *Set) addKeyed(key secret.Value) error {

@@ -1,6 +1,10 @@
 package policy
 
-import "time"
+import (
+	"reflect"
+	"slices"
+	"time"
+)
 
 // A Decision is what a policy says about one command. The zero Decision denies.
 //
@@ -51,6 +55,19 @@ type Mask struct {
 	// Keep is the number of trailing characters that "partial" leaves readable,
 	// at most half of the text.
 	Keep int `json:"keep,omitempty"`
+	// Detect, where not empty, makes the mask be about what is found in text: of
+	// these kinds, as "email", "card" or "secret", or "all". The method is then
+	// applied to what is found, and the rest of the value stays; "null" makes the
+	// whole value NULL. Where a mask without Detect matches as well, that one
+	// counts.
+	Detect []string `json:"detect,omitempty"`
+}
+
+// Equal reports whether two masks say the same.
+func (m Mask) Equal(other Mask) bool {
+	detect := slices.Equal(m.Detect, other.Detect)
+	m.Detect, other.Detect = nil, nil
+	return detect && reflect.DeepEqual(m, other)
 }
 
 // A Limit bounds what one command may return. Zero fields are unlimited.

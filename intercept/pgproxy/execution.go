@@ -28,9 +28,14 @@ type execution struct {
 	distrust bool
 }
 
+// masks reports whether rows may have to be changed.
+func (x *execution) masks() bool {
+	return x.rules != nil && (x.sensitive || x.rules.rules.Detects())
+}
+
 // passes reports whether rows go through unchanged.
 func (x *execution) passes() bool {
-	return x.rules == nil || !x.sensitive || x.plan != nil && x.plan.Empty()
+	return !x.masks() || x.plan != nil && x.plan.Empty()
 }
 
 // execution prepares what was judged to be run. It takes the verdict back where
@@ -44,12 +49,18 @@ func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdic
 	if !v.Forward || len(v.Masks) == 0 {
 		return x, v
 	}
-	s.masksSeen = true
 	rules, err := s.proxy.rules.compile(v.Masks)
 	if err != nil {
 		return x, s.guard.Withhold(v, unmaskable(err.Error()))
 	}
 	x.rules = rules
+	if rules.rules.Detects() {
+		s.searched = rules.rules
+	}
+	if !rules.rules.Whole() {
+		return x, v // what is found in a value does not depend on where it comes from
+	}
+	s.masksSeen = true
 	x.sensitive = x.distrust || r.sensitive(rules)
 	if refusal := r.smuggles(rules, x.distrust); refusal != nil {
 		return x, s.guard.Withhold(v, refusal)

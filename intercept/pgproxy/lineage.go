@@ -20,16 +20,16 @@ type field struct {
 // empty, are those of Bind and count instead of the layout's.
 func (s *session) planRows(x *execution, layout []byte, formats []int16) error {
 	if x.rules != nil && s.shelf.moved(x.query.catalogue) {
-		x.distrust, x.sensitive = true, true // it was judged by what is no longer so
+		x.distrust, x.sensitive = true, x.rules.rules.Whole() // it was judged by what is no longer so
 	}
-	if x.rules == nil || !x.sensitive {
+	if !x.masks() {
 		return nil
 	}
 	var rows *traced
 	if x.current < len(x.query.traced) {
 		rows = x.query.traced[x.current].rows
 	}
-	key := planKey{catalogue: x.query.catalogue, layout: string(layout), formats: formatKey(formats), distrust: x.distrust}
+	key := planKey{catalogue: x.query.catalogue, layout: string(layout), formats: formatKey(formats), distrust: x.distrust, sensitive: x.sensitive}
 	if rows != nil {
 		key.statement = rows.statement
 	}
@@ -40,7 +40,7 @@ func (s *session) planRows(x *execution, layout []byte, formats []int16) error {
 		}
 		columns := make([]mask.Column, len(fields))
 		for i, f := range fields {
-			columns[i] = x.origin(rows, f, i, len(fields))
+			columns[i] = x.column(rows, f, i, len(fields))
 			columns[i].Type, columns[i].Format = f.typ, f.format
 		}
 		return columns, nil
@@ -83,6 +83,22 @@ func parseLayout(body []byte, formats []int16) ([]field, error) {
 		return nil, fmt.Errorf("%w: RowDescription", errMalformed)
 	}
 	return fields, nil
+}
+
+// column says where the values of the i-th of n columns come from, as far as it
+// matters: without masks of whole values within reach that is only whether they are
+// a table's, as they are, so that they are not searched for the sake of others.
+func (x *execution) column(rows *traced, f field, i, n int) mask.Column {
+	c := mask.Column{Traced: true}
+	if x.sensitive {
+		c = x.origin(rows, f, i, n)
+	}
+	if c.Traced && len(c.Sources) == 0 && !x.distrust && rows != nil && !rows.statement.SetOperation && f.number > 0 {
+		if rel := x.query.catalogue.byOID[f.table]; rel != nil && !rel.isView() && rel.columns[f.number] != "" && (!x.sensitive || !x.rules.sensitive(rel)) {
+			c.Sources, c.Derived = rel.sources(rel.columns[f.number]), rel.computed(rel.columns[f.number])
+		}
+	}
+	return c
 }
 
 // origin says where the values of the i-th of n columns come from. What can't be

@@ -57,6 +57,9 @@ type Config struct {
 	// OAuth makes clients present their token by SASL OAUTHBEARER, as PostgreSQL 18
 	// has it. Nil means that the token is the password, which every client can do.
 	OAuth *OAuth
+	// Detectors find further things in text, by the names that the "detect" of a
+	// policy's masks uses for them. See [mask.Config].
+	Detectors map[string]mask.Detector
 	// PassNotifications lets the payloads of notifications through. A trigger may
 	// put any value there, and no statement of the listener tells which, so by
 	// default a client learns of a notification and its channel, not its payload.
@@ -118,7 +121,7 @@ func New(cfg Config) (*Interceptor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgproxy: %w", err)
 	}
-	set, err := mask.NewSet(mask.Config{Key: cfg.MaskKey})
+	set, err := mask.NewSet(mask.Config{Key: cfg.MaskKey, Detectors: cfg.Detectors})
 	if err != nil {
 		return nil, fmt.Errorf("pgproxy: %w", err)
 	}

@@ -129,6 +129,7 @@ func (s *session) notice(e *entry, body []byte) error {
 // stay.
 func (s *session) scrub(e *entry, typ byte, f fields) {
 	if !s.mayQuote(e, f) {
+		s.search(e, typ, f)
 		return
 	}
 	s.outgoing.change()
@@ -140,6 +141,31 @@ func (s *session) scrub(e *entry, typ byte, f fields) {
 				b = append(b, rest[:end+1]...)
 			case 'M':
 				b = appendText(append(b, 'M'), "details are withheld: they could quote a masked value")
+			}
+			rest = rest[end+1:]
+		}
+		return append(b, 0)
+	})
+}
+
+// search replaces what rules look for in the texts of an error or notice.
+func (s *session) search(e *entry, typ byte, f fields) {
+	rules := s.searched
+	if run := e.running(); run != nil && run.rules != nil && run.rules.rules.Detects() {
+		rules = run.rules.rules
+	}
+	if rules == nil {
+		return
+	}
+	s.outgoing.change()
+	s.outgoing.out = appendMessage(s.outgoing.out, typ, func(b []byte) []byte {
+		for rest := f.raw; rest[0] != 0; {
+			end := bytes.IndexByte(rest, 0)
+			switch rest[0] {
+			case 'S', 'V', 'C', 'P', 'p', 'F', 'L', 'R':
+				b = append(b, rest[:end+1]...)
+			default:
+				b = append(rules.Message(append(b, rest[0]), rest[1:end]), 0)
 			}
 			rest = rest[end+1:]
 		}
@@ -191,7 +217,14 @@ func (s *session) parameterStatus(body []byte) error {
 	if !ok || !ok2 || len(rest) != 0 {
 		return fmt.Errorf("%w: ParameterStatus", errMalformed)
 	}
-	return checkSetting(name, value)
+	if err := checkSetting(name, value); err != nil || s.searched == nil {
+		return err
+	}
+	if shown := s.searched.Message(nil, []byte(value)); string(shown) != value {
+		s.outgoing.change()
+		s.outgoing.out = appendParameterStatus(s.outgoing.out, name, string(shown))
+	}
+	return nil
 }
 
 // checkSetting refuses values under which the server would read SQL differently.
@@ -216,15 +249,20 @@ func (s *session) notification(body []byte) error {
 		return fmt.Errorf("%w: NotificationResponse", errMalformed)
 	}
 	channel, rest, ok := cutString(body[4:])
-	if _, rest, ok2 := cutString(rest); !ok || !ok2 || len(rest) != 0 {
+	payload, rest, ok2 := cutString(rest)
+	if !ok || !ok2 || len(rest) != 0 {
 		return fmt.Errorf("%w: NotificationResponse", errMalformed)
 	}
+	shown := ""
 	if s.proxy.cfg.PassNotifications {
-		return nil
+		if s.searched == nil {
+			return nil
+		}
+		shown = string(s.searched.Message(nil, []byte(payload)))
 	}
 	s.outgoing.change()
 	s.outgoing.out = appendMessage(s.outgoing.out, msgNotification, func(b []byte) []byte {
-		return appendText(appendText(append(b, body[:4]...), channel), "")
+		return appendText(appendText(append(b, body[:4]...), channel), shown)
 	})
 	return nil
 }

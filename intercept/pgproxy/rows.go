@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/headgate/gateway/mask"
 )
 
 // errUnmaskable says that a row arrived that must be masked and can't be. Nothing
@@ -57,6 +59,9 @@ func (s *session) dataRow(body []byte) error {
 	if e.run.plan == nil {
 		return fmt.Errorf("%w: its layout is not known", errUnmaskable)
 	}
+	if !e.run.plan.Masks() {
+		return s.searchRow(e.run.plan, body)
+	}
 	s.outgoing.change()
 	start := len(s.outgoing.out)
 	out := append(s.outgoing.out, msgDataRow, 0, 0, 0, 0)
@@ -67,6 +72,27 @@ func (s *session) dataRow(body []byte) error {
 	binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
 	s.outgoing.out = out
 	s.countRow(len(out) - start - headerSize)
+	return nil
+}
+
+// searchRow releases a row of which nothing is masked but what is found in it: most
+// rows go through unchanged, without a copy.
+func (s *session) searchRow(plan *mask.Plan, body []byte) error {
+	row, changed, err := plan.Rewrite(s.rewritten[:0], body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnmaskable, err)
+	}
+	if !changed {
+		s.countRow(len(body))
+		return nil
+	}
+	s.rewritten = row
+	s.outgoing.change()
+	s.outgoing.out = appendMessage(s.outgoing.out, msgDataRow, func(b []byte) []byte { return append(b, row...) })
+	s.countRow(len(row))
+	if cap(s.rewritten) > minPartial {
+		s.rewritten = nil
+	}
 	return nil
 }
 

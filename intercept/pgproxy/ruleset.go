@@ -28,6 +28,7 @@ type planKey struct {
 	layout    string
 	formats   string
 	distrust  bool
+	sensitive bool
 }
 
 // maxPlans and maxRulesets bound what is remembered; beyond it starts anew.
@@ -55,7 +56,7 @@ func (r *rulesets) compile(masks []policy.Mask) (*ruleset, error) {
 	key := maskList{&masks[0], len(masks)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c := r.compiled[key]; c != nil && slices.Equal(c.masks, masks) {
+	if c := r.compiled[key]; c != nil && slices.EqualFunc(c.masks, masks, policy.Mask.Equal) {
 		return c, nil
 	}
 	rules, err := r.set.Rules(masks)

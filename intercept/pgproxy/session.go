@@ -9,6 +9,7 @@ import (
 
 	"github.com/headgate/gateway/approve"
 	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/mask"
 )
 
 // A session is one authenticated client and its server connection. It is a state
@@ -60,6 +61,8 @@ type session struct {
 	failed bool
 
 	outgoing outgoing
+	// rewritten is room for a row that is changed.
+	rewritten []byte
 	// passing is how many bytes of a row are left to pass through unseen.
 	passing int
 	// row is a row that is being masked as it comes.
@@ -70,6 +73,8 @@ type session struct {
 	notices []byte
 	// masksSeen says that some verdict of this session had masks.
 	masksSeen bool
+	// searched are the latest rules that look for something in text, nil for none.
+	searched *mask.Rules
 	// ended is why the session can't go on, fault what the client has to be told
 	// of it.
 	ended, fault error

@@ -49,7 +49,7 @@ func (r *result) sort() {
 		})
 	}
 	slices.SortStableFunc(r.masks, func(a, b policy.Mask) int {
-		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Method, b.Method))
+		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Method, b.Method), slices.Compare(a.Detect, b.Detect))
 	})
 }
 
@@ -145,6 +145,7 @@ func (r *result) addMask(v ast.Value) error {
 	e.text("column", &m.Column, true)
 	e.text("method", &m.Method, true)
 	e.count("keep", &keep, 0)
+	e.texts("detect", &m.Detect)
 	if err := e.end(); err != nil {
 		return err
 	}

@@ -27,9 +27,9 @@ func TestOutputs(t *testing.T) {
 			Reasons: []policy.Reason{{Rule: "ask", Message: "m", Approvers: []string{"a", "b"}}},
 		},
 		"allow := true\n" + `mask contains {"table": "public.users", "column": "email", "method": "partial", "keep": 4}` + "\n" +
-			`mask contains {"table": "*.*", "column": "ssn", "method": "null"}`: {
+			`mask contains {"table": "*.*", "column": "ssn", "method": "null"}` + "\n" + `mask contains {"table": "*.*", "column": "*", "detect": ["email", "card"], "method": "redact"}`: {
 			Outcome: policy.Allow,
-			Masks:   []policy.Mask{{Table: "*.*", Column: "ssn", Method: "null"}, {Table: "public.users", Column: "email", Method: "partial", Keep: 4}},
+			Masks:   []policy.Mask{{Table: "*.*", Column: "*", Method: "redact", Detect: []string{"email", "card"}}, {Table: "*.*", Column: "ssn", Method: "null"}, {Table: "public.users", Column: "email", Method: "partial", Keep: 4}},
 		},
 		"allow := true\n" + `limit contains {"rows": 100, "seconds": 2.5}` + "\n" + `limit contains {"rows": 50, "bytes": 9, "commands_per_minute": 6}`: {
 			Outcome: policy.Allow,
@@ -80,6 +80,11 @@ func TestMalformedOutputsDeny(t *testing.T) {
 		`mask contains {"table": "public.users", "column": "email", "method": "partial", "keep": "4"}`,
 		`mask contains {"table": "public.users", "column": "email", "method": "hash", "keep": 4}`,
 		`mask contains {"table": "public.users", "columns": "email", "method": "hash"}`,
+		`mask contains {"table": "*.*", "column": "*", "method": "redact", "detect": "email"}`,
+		`mask contains {"table": "*.*", "column": "*", "method": "redact", "detect": []}`,
+		`mask contains {"table": "*.*", "column": "*", "method": "redact", "detect": [""]}`,
+		`mask contains {"table": "*.*", "column": "*", "method": "redact", "detect": [1]}`,
+		`mask contains {"table": "*.*", "column": "*", "detect": ["email"]}`,
 		`limit contains {}`,
 		`limit contains {"rows": 0}`,
 		`limit contains {"rows": -5}`,

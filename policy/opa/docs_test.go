@@ -40,7 +40,7 @@ func load(t *testing.T, source string) (*opa.Evaluator, error) {
 func TestContractSnippets(t *testing.T) {
 	in := contractInput(t)
 	good := snippets(t, "rego")
-	if len(good) != 3 {
+	if len(good) != 4 {
 		t.Errorf("%d snippets", len(good))
 	}
 	for _, source := range good {
