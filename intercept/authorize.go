@@ -42,7 +42,7 @@ func (g *Guard) TryAuthorize(cmd *policy.Command) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	decision, ok := g.remembered(rememberer, cmd)
-	if !ok || decision.Limit != nil || mustAsk(cmd, decision) || g.connectStale(decision.Revision) {
+	if !ok || mustAsk(cmd, decision) || g.connectStale(decision.Revision) || g.unenforced(decision.Limit) != nil {
 		return Verdict{}, false
 	}
 	return g.settle(start, cmd, decision, nil), true
@@ -85,7 +85,10 @@ func (g *Guard) judge(ctx context.Context, cmd *policy.Command, waiting func(app
 		refusal = g.reconnect(ctx)
 	}
 	if refusal == nil && mustAsk(cmd, decision) {
-		decision, refusal = g.ask(ctx, cmd, decision, waiting)
+		// Not worth a human's time if it could not run.
+		if refusal = g.tooFast(cmd, g.limited(decision.Limit), g.cfg.Now(), false); refusal == nil {
+			decision, refusal = g.ask(ctx, cmd, decision, waiting)
+		}
 	}
 	if cause := g.over(g.cfg.Now()); cause != nil && (refusal == nil || refusal.Code != CodeDenied) {
 		refusal = ended(cause)
@@ -99,17 +102,21 @@ func (g *Guard) settle(start time.Time, cmd *policy.Command, decision policy.Dec
 	if refusal == nil && decision.Outcome != policy.Allow && decision.Outcome != policy.Ask {
 		refusal = denied(decision)
 	}
+	limit, now := g.limited(decision.Limit), g.cfg.Now()
+	if refusal == nil {
+		refusal = g.tooFast(cmd, limit, now, true)
+	}
 	v := Verdict{Forward: refusal == nil, Refusal: refusal, Revision: decision.Revision, Sequence: g.sequence.Add(1)}
 	g.counters.commands.Add(1)
 	if v.Forward {
-		v.Masks = decision.Masks
+		v.Masks, v.Limit = decision.Masks, limit
 	} else {
 		g.counters.denied.Add(1)
 	}
 	if err := g.recordCommand(cmd, decision, v); err != nil {
 		v = Verdict{Sequence: v.Sequence, Refusal: &Refusal{Code: CodeRecorder, Reason: "the session's record could not be kept"}}
 	}
-	g.cfg.Observer.Decided(g, cmd.Action, decision.Outcome, v, g.cfg.Now().Sub(start))
+	g.cfg.Observer.Decided(g, cmd.Action, decision.Outcome, v, now.Sub(start))
 	if v.Forward && len(decision.Labels) > 0 {
 		g.addLabels(decision.Labels)
 	}
@@ -127,12 +134,8 @@ func (g *Guard) decide(ctx context.Context, cmd *policy.Command, redeemed *polic
 		_ = g.Note("policy_error", map[string]string{"error": err.Error()}) // a failing record ends the session by itself
 		return policy.Decision{}, &Refusal{Code: CodePolicyError, Reason: "the policy reached no decision", Retryable: true, cause: err}
 	}
-	if d.Limit != nil && *d.Limit != (policy.Limit{}) {
-		return policy.Decision{Revision: d.Revision}, &Refusal{
-			Code:   CodeUnsupported,
-			Reason: "the policy sets a limit, which this gateway does not enforce",
-			Hint:   "remove the limit from the policy",
-		}
+	if refusal := g.unenforced(d.Limit); refusal != nil {
+		return policy.Decision{Revision: d.Revision}, refusal
 	}
 	return d, nil
 }
@@ -175,6 +178,7 @@ func (g *Guard) reconnect(ctx context.Context) *Refusal {
 		return refusal
 	}
 	g.connectAt.Store(&decision.Revision)
+	g.limit.Store(decision.Limit)
 	return nil
 }
 

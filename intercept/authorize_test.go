@@ -146,7 +146,7 @@ func TestConnectIsJudged(t *testing.T) {
 	refuses(t, r.Authorize(t.Context(), query("SELECT 1")), intercept.CodeInternal)
 }
 
-func TestLimitIsRefused(t *testing.T) {
+func TestLimitThatNobodyEnforcesIsRefused(t *testing.T) {
 	r := connected(t, answering(policy.Decision{Outcome: policy.Allow, Limit: &policy.Limit{Rows: 1}}))
 	refuses(t, r.Authorize(t.Context(), query("SELECT 1")), intercept.CodeUnsupported)
 	r = connected(t, answering(policy.Decision{Outcome: policy.Allow, Limit: new(policy.Limit)}))

@@ -33,6 +33,7 @@ func (g *Guard) Connect(ctx context.Context, waiting func(approve.Pending), dial
 		return v, nil
 	}
 	g.connectAt.Store(&decision.Revision)
+	g.limit.Store(decision.Limit)
 	g.connectAsked = decision.Outcome == policy.Ask
 	req := credsource.Request{Identity: g.id, Target: &g.cfg.Target, Session: g.cfg.Session, Decision: &decision}
 	ctx, stop := g.joined(ctx)

@@ -60,6 +60,9 @@ type Guard struct {
 	log       record.Log
 	facts     factsIndex
 	echo      atomic.Pointer[Echo]
+	enforced  atomic.Bool                  // see EnforcesLimits
+	limit     atomic.Pointer[policy.Limit] // of the connection
+	pace      pace
 	sequence  atomic.Uint64
 	counters  counters
 	labels    atomic.Pointer[map[string]string]

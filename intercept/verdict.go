@@ -17,6 +17,10 @@ type Verdict struct {
 	// Masks must be applied to whatever the command returns. Read-only; equal
 	// decisions share one slice.
 	Masks []policy.Mask
+	// Limit bounds what the command may return and how long it may take; nil means
+	// not at all. Read-only. Its rate of commands has been seen to. See
+	// Guard.EnforcesLimits.
+	Limit *policy.Limit
 	// Revision identifies the policy that judged.
 	Revision string
 	// Sequence is the command's number in the session's record.
@@ -47,6 +51,8 @@ const (
 	CodeUnauthenticated  = "unauthenticated"   // no valid proof of identity
 	CodeUpstream         = "upstream_failed"   // the upstream could not be reached
 	CodeInternal         = "internal"          // a fault of the gateway
+	CodeLimitExceeded    = "limit_exceeded"    // the policy's limit of rows, bytes or time
+	CodeRateLimited      = "rate_limited"      // the policy's limit of commands per minute
 )
 
 // A Refusal is the machine-readable object that accompanies every refusal, on
@@ -60,6 +66,8 @@ type Refusal struct { //nolint:errname // an answer first, an error in rare plac
 	Reason string `json:"reason"`
 	// Retryable says that the same command may succeed later.
 	Retryable bool `json:"retryable"`
+	// RetryAfter is in how many seconds it may, if that is known.
+	RetryAfter int `json:"retry_after,omitempty"`
 	// ApprovalURL is where the command can be approved.
 	ApprovalURL string `json:"approval_url,omitempty"`
 	// Hint says what would be accepted instead.
