@@ -26,6 +26,9 @@ type outgoing struct {
 // change says that the message being looked at does not go through: what is
 // before it is kept, and the caller may append to o.out in its place.
 func (o *outgoing) change() {
+	if o.from == o.end {
+		return // it has been called for this message
+	}
 	o.out = append(o.out, o.in[o.from:o.at]...)
 	o.from = o.end
 }
@@ -50,6 +53,10 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 	o := &s.outgoing
 	*o = outgoing{in: in, at: s.pass(in, 0, s.passing), out: o.out[:0]}
 	s.passing -= o.at
+	if s.dropping {
+		o.from = o.at
+		s.dropping = s.passing > 0
+	}
 	if cap(o.out) > keptBuffer {
 		o.out = nil
 	}
@@ -93,12 +100,23 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 
 // partial looks at a message whose end has not come yet.
 func (s *session) partial(typ byte, n int) error {
+	if s.withholds(typ) {
+		s.drop()
+		return nil
+	}
 	if typ == msgDataRow && n >= minPartial && s.rowsPass() && s.trusted() == nil {
-		s.countRow(n)
+		if !s.admit(s.queue.front(), n) {
+			s.drop()
+			return nil
+		}
 		o := &s.outgoing
 		passed := s.pass(o.in, o.at, o.end-o.at)
 		o.at += passed
 		s.passing = o.end - o.at
+		return nil
+	}
+	if typ == msgDataRow && n > s.proxy.cfg.MaxRowBytes && s.exceeds(n) {
+		s.drop()
 		return nil
 	}
 	if typ == msgDataRow && n >= minPartial {
@@ -110,6 +128,21 @@ func (s *session) partial(typ byte, n int) error {
 		return fmt.Errorf("%w: %d bytes of type %q", errTooLong, n, typ)
 	}
 	return nil
+}
+
+// withholds reports whether a message of the server is part of an answer that is
+// withheld.
+func (s *session) withholds(typ byte) bool {
+	e := s.queue.front()
+	return typ == msgDataRow && e != nil && e.withheld
+}
+
+// drop takes what has come of a message that is withheld, and what will come.
+func (s *session) drop() {
+	o := &s.outgoing
+	o.out = append(o.out, o.in[o.from:o.at]...)
+	o.from, o.at = len(o.in), len(o.in)
+	s.passing, s.dropping = o.end-len(o.in), true
 }
 
 // pass returns how much of in[at:], of which n bytes belong to a row that passes,
@@ -170,8 +203,15 @@ func (s *session) serverMessage(typ byte, body []byte) error {
 	if e.refusal != nil && typ != msgReadyForQuery {
 		return fmt.Errorf("%w: the server answered a refused command with %q", errMalformed, typ)
 	}
+	if e.bracket {
+		return s.bracketAnswer(e, typ, body)
+	}
 	if e.hidden {
 		return s.hiddenAnswer(e, typ, body)
+	}
+	if e.withheld && typ == msgRowDescription {
+		s.outgoing.change()
+		return nil
 	}
 	return s.answer(e, typ, body)
 }
@@ -198,6 +238,10 @@ func (s *session) answer(e *entry, typ byte, body []byte) error {
 	case typ == msgEmptyQuery && e.run != nil:
 		return s.commandComplete(e, nil)
 	case typ == msgPortalSuspended && e.kind == msgExecute:
+		if e.withheld {
+			s.completeTooLate(e)
+			return nil
+		}
 		s.finish(e, intercept.Outcome{Status: "suspended"})
 		s.done()
 	default:
@@ -208,8 +252,9 @@ func (s *session) answer(e *entry, typ byte, body []byte) error {
 
 // done ends the head of the queue.
 func (s *session) done() {
-	s.named(s.queue.front())
+	s.leaves(s.queue.front())
 	s.queue.pop()
+	s.startClock()
 	s.moved.Broadcast()
 }
 
@@ -227,6 +272,9 @@ func (s *session) finish(e *entry, o intercept.Outcome) {
 func (s *session) ready(e *entry, body []byte) error {
 	if len(body) != 1 {
 		return fmt.Errorf("%w: ReadyForQuery", errMalformed)
+	}
+	if (e.wrapped || e.withheld) && s.readyTooLate(e, body[0]) {
+		return nil
 	}
 	if e.refusal == nil {
 		s.finish(e, intercept.Outcome{Status: e.status})
@@ -248,6 +296,7 @@ func (s *session) ready(e *entry, body []byte) error {
 // Transaction statuses of ReadyForQuery.
 const (
 	statusIdle = 'I'
+	statusOpen = 'T'
 )
 
 // commandComplete ends a statement: an Execute, or one statement of a Query. tag
@@ -266,6 +315,13 @@ func (s *session) commandComplete(e *entry, tag []byte) error {
 		s.names.rollBack()
 	}
 	s.statementDone(e)
+	if e.kind == msgExecute && e.withheld {
+		s.completeTooLate(e)
+		return nil
+	}
+	if e.withheld {
+		s.outgoing.change()
+	}
 	if e.kind == msgExecute {
 		s.finish(e, intercept.Outcome{Status: status})
 		s.done()

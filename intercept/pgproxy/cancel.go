@@ -78,6 +78,7 @@ func (s *session) cancel(ctx context.Context) {
 	err := s.cancelUpstream(ctx)
 	s.mu.Lock()
 	s.cancelling = false
+	s.moved.Broadcast()
 	s.mu.Unlock()
 	s.wake()
 	if err != nil {

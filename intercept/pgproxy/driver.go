@@ -24,6 +24,10 @@ type driver struct {
 	// writing guards client writes: answers, and notices from the other side. It is
 	// taken before mu.
 	writing sync.Mutex
+	// sending guards server writes: what the client's direction has judged, and what
+	// the other one has to say. It is taken before mu.
+	sending sync.Mutex
+	beside  sync.WaitGroup
 	once    sync.Once
 }
 
@@ -43,12 +47,15 @@ func (s *session) drive(ctx context.Context, client net.Conn, up *upstream) erro
 	go func() { answers <- d.pumpServer() }()
 	err := d.pumpClient(ctx)
 	d.close(err)
-	return errors.Join(orderly(err), orderly(<-answers))
+	ended := <-answers
+	d.beside.Wait()
+	return errors.Join(orderly(err), orderly(ended))
 }
 
 // settleAccounts records, at the end of a session, the commands whose end was not
 // seen, and lets others trust the catalogue again.
 func (s *session) settleAccounts() {
+	s.stopLimiter()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.catalogueSettled()
@@ -99,15 +106,8 @@ func (d *driver) clientBytes(ctx context.Context, buf []byte, have int) (int, []
 	for {
 		n, w, err := d.stepClient(buf[used:have])
 		used += n
-		d.mu.Lock()
-		out := d.toServer
-		d.toServer = d.spare[:0]
-		d.spare = out
-		d.mu.Unlock()
-		if len(out) > 0 {
-			if _, werr := d.server.Write(out); werr != nil {
-				return used, buf, have, errors.Join(err, werr)
-			}
+		if werr := d.sendJudged(); werr != nil {
+			return used, buf, have, errors.Join(err, werr)
 		}
 		if err != nil || w == nil {
 			return used, buf, have, err
@@ -116,6 +116,22 @@ func (d *driver) clientBytes(ctx context.Context, buf []byte, have int) (int, []
 			return used, buf, have, err
 		}
 	}
+}
+
+// sendJudged sends what may be sent.
+func (d *driver) sendJudged() error {
+	d.sending.Lock()
+	defer d.sending.Unlock()
+	d.mu.Lock()
+	out := d.toServer
+	d.toServer = d.spare[:0]
+	d.spare = out
+	d.mu.Unlock()
+	if len(out) == 0 {
+		return nil
+	}
+	_, err := d.server.Write(out)
+	return err
 }
 
 // await waits for a verdict or for the server. While a human decides it goes on
@@ -182,6 +198,13 @@ func (d *driver) serverBytes(in []byte) (int, error) {
 	d.writing.Lock()
 	defer d.writing.Unlock()
 	used, release, err := d.stepServer(in)
+	d.mu.Lock()
+	urgent := d.urgent
+	d.urgent = false
+	d.mu.Unlock()
+	if urgent { // not here: the server may have to be read from before it can take more
+		d.beside.Go(func() { _ = d.sendJudged() }) // a server that is gone is noticed by its reader
+	}
 	if err != nil || len(release) == 0 {
 		return used, err
 	}

@@ -23,6 +23,10 @@ type execution struct {
 	current int
 	// plan masks the rows that are on their way; nil if their layout is not known.
 	plan *mask.Plan
+	// limit bounds the answer, nil for not at all; used is what the answer has had
+	// of it.
+	limit *policy.Limit
+	used  meter
 	// distrust says that the catalogue is known to be wrong: it has been changed,
 	// and could not be asked for again. Origins of columns mean nothing then.
 	distrust bool
@@ -42,6 +46,7 @@ func (x *execution) passes() bool {
 // the masks can't be applied.
 func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdict) (*execution, intercept.Verdict) {
 	x := &execution{query: r, text: cmd.Text, verdict: v, endsTransaction: r.endsTransaction}
+	x.limit = bounds(v)
 	x.distrust = s.catalogueChanged || s.shelf.outdated() || s.shelf.inChange()
 	if v.Forward && r.changesCatalogue {
 		s.changesCatalogue()

@@ -269,6 +269,7 @@ func (s *session) execute(msg, body []byte) (*wait, error) {
 				s.refuse(msgExecute, v.Refused())
 				return
 			}
+			run.used = p.run.used
 			p.run, p.described = run, false
 			s.sendExecute(msg, name, p)
 		}), nil
@@ -300,6 +301,11 @@ func (s *session) nameChanged(p *portal) (*wait, bool) {
 func (s *session) sendExecute(msg []byte, name string, p *portal) {
 	if !p.run.passes() && p.run.plan == nil && !p.described {
 		s.send(appendDescribePortal(nil, name), entry{kind: msgDescribe, portal: p, hidden: true, undo: p.describe()})
+	}
+	if l := p.run.limit; l != nil && l.Timeout != 0 && s.queue.size > 0 {
+		// The clock starts when all before has been answered, which the server would
+		// otherwise hold back until the statement is done.
+		s.toServer = append(s.toServer, msgFlush, 0, 0, 0, 4)
 	}
 	s.send(msg, entry{
 		kind: msgExecute, portal: p, run: p.run, judged: true, verdict: p.run.verdict,

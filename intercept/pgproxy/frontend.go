@@ -86,6 +86,9 @@ func (s *session) fromClient(in []byte) (used int, w *wait, err error) {
 		if s.cancelling {
 			return used, &wait{until: func() bool { return !s.cancelling }}, nil
 		}
+		if s.holdsBack(rest[0]) {
+			return used, s.waitFor(func() bool { return s.limited == 0 }), nil
+		}
 		if s.queue.size >= s.proxy.cfg.MaxPipeline {
 			return used, s.waitFor(func() bool { return s.queue.size < s.proxy.cfg.MaxPipeline }), nil
 		}
@@ -197,8 +200,31 @@ func (s *session) send(msg []byte, e entry) {
 	if e.undo != nil {
 		s.naming.open++
 	}
+	if !s.open {
+		s.risky = s.queue.size > 0 || s.status != statusIdle
+	}
 	s.queue.push(e)
 	s.open = true
+	if e.run != nil && e.run.limit != nil && e.judged {
+		s.underLimit(s.queue.at(s.queue.size - 1))
+	}
+	if e.kind == msgExecute && !e.portal.run.query.reads {
+		s.risky = true
+	}
+}
+
+// holdsBack reports whether a message of the client has to wait for one that has a
+// limit. What feeds a COPY need not, nor a Flush, nor a Sync of a batch that has
+// only read: whether that is committed makes no difference.
+func (s *session) holdsBack(typ byte) bool {
+	switch {
+	case s.limited == 0 || typ == msgTerminate || typ == msgFlush || typ == msgCopyData || typ == msgCopyDone || typ == msgCopyFail:
+		return false
+	case typ == msgSync:
+		return s.risky
+	default:
+		return true
+	}
 }
 
 // named notes that an entry leaves the queue, which may have changed names.

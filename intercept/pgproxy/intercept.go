@@ -25,6 +25,7 @@ func (p *Interceptor) Intercept(ctx context.Context, client net.Conn, g *interce
 	defer func() { _ = c.conn.Close() }() // the peer may be gone already
 	stop := context.AfterFunc(g.Context(), func() { abandon(client) })
 	defer stop()
+	g.EnforcesLimits()
 	up, err := c.start(ctx)
 	if err != nil || up == nil {
 		return err

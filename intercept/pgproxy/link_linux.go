@@ -208,6 +208,7 @@ func (l *link) moveServer(buf []byte) bool {
 			return false
 		}
 		l.client.write(release)
+		l.sendUrgent()
 		l.server.keep(in[used:], l.awaited(in[used:]))
 	}
 	if err != nil {
@@ -289,6 +290,17 @@ func (l *link) waitOver() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.waiting.until()
+}
+
+// sendUrgent sends what the server's own direction has to say.
+func (l *link) sendUrgent() {
+	l.mu.Lock()
+	urgent := l.urgent
+	l.urgent = false
+	l.mu.Unlock()
+	if urgent {
+		l.sendJudged()
+	}
 }
 
 // sendJudged writes what the session has judged.

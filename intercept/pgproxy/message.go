@@ -169,13 +169,22 @@ func appendRefusal(b []byte, severity string, r *intercept.Refusal) []byte {
 	})
 }
 
+// appendRefusalAs is appendRefusal of an ERROR with another SQLSTATE.
+func appendRefusalAs(b []byte, code string, r *intercept.Refusal) []byte {
+	return appendProblem(b, msgError, problem{
+		severity: severityError, code: code, message: "headgate: " + r.Reason, detail: r.JSON(), hint: r.Hint,
+	})
+}
+
 // sqlstate maps a refusal's code to an SQLSTATE that drivers know how to treat.
 func sqlstate(code string) string {
 	switch code {
 	case intercept.CodeUnparsable:
 		return "42601" // syntax_error
-	case intercept.CodeTooLarge:
+	case intercept.CodeTooLarge, intercept.CodeLimitExceeded:
 		return "54000" // program_limit_exceeded
+	case intercept.CodeRateLimited:
+		return "53400" // configuration_limit_exceeded
 	case intercept.CodeUnsupported:
 		return "0A000" // feature_not_supported
 	case intercept.CodeApprovalCanceled:

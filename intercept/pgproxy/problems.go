@@ -62,9 +62,13 @@ func (s *session) serverError(e *entry, body []byte) error {
 		return err
 	}
 	switch {
+	case e != nil && e.bracket && !e.last && !f.fatal():
+		return fmt.Errorf("%w: BEGIN failed", errMalformed)
 	case e != nil && e.refusal != nil && !f.fatal():
 		s.outgoing.change()
 		s.outgoing.out = appendEntryRefusal(s.outgoing.out, e, f)
+	case e != nil && e.over != nil && !f.fatal() && (e.withheld || f.code == queryCanceled):
+		s.tellLimit(e, e.over)
 	case e != nil && e.collect != nil && !f.fatal():
 		s.outgoing.change()
 		e.collect.failed = f.code
@@ -92,7 +96,7 @@ func (s *session) skipAfterError(e *entry) {
 			s.answered++ // its ReadyForQuery does not come
 		}
 		s.namesPending -= skipped.renames
-		s.named(skipped)
+		s.leaves(skipped)
 	})
 	if !found {
 		s.discarding = true
@@ -115,7 +119,7 @@ func (s *session) notice(e *entry, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if e != nil && (e.hidden || e.refusal != nil) {
+	if e != nil && (e.hidden && !e.bracket || e.refusal != nil) {
 		s.outgoing.change()
 		return nil
 	}

@@ -37,7 +37,8 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 			s.refuse(msgQuery, v.Refused())
 			return
 		}
-		s.send(msg, entry{kind: msgQuery, run: run, judged: true, verdict: v, renames: r.renames})
+		wrapped := s.wrap(run)
+		s.send(msg, entry{kind: msgQuery, run: run, judged: true, verdict: v, renames: r.renames, wrapped: wrapped})
 		s.nextBatch()
 	}), nil
 }

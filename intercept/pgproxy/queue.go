@@ -40,6 +40,18 @@ type entry struct {
 
 	rows  int64
 	bytes int64
+
+	// limited says that nothing behind the entry is sent before it is answered:
+	// its command has a limit. serial is its number among those.
+	limited bool
+	serial  uint64
+	// over is the limit that was exceeded; withheld says that nothing of the answer
+	// is released any more.
+	over     *intercept.Refusal
+	withheld bool
+	// wrapped says that the gateway has begun a transaction around a Query; bracket
+	// marks what begins and ends it, last what ends it.
+	wrapped, bracket, last bool
 }
 
 // queue is a ring of entries.

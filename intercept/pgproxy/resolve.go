@@ -25,6 +25,8 @@ type resolved struct {
 	unknown bool
 	// changesCatalogue says that names may mean something else afterwards.
 	changesCatalogue bool
+	// reads says that the text leaves nothing behind that a commit would keep.
+	reads bool
 	// endsTransaction says that a statement ends a transaction.
 	endsTransaction bool
 	// refusal is set for what the gateway does not carry.
@@ -120,6 +122,7 @@ func (c *catalogue) resolve(q *sqlfacts.Query, session meaning) *resolved {
 		}
 	}
 	r.facts = r.policyFacts()
+	r.reads = r.onlyReads()
 	return r
 }
 

@@ -83,10 +83,14 @@ func (s *session) continueRow() error {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)
 	}
 	if n, known := r.Size(); known && r.held != nil {
+		if !s.admit(s.queue.front(), n) {
+			s.passing, s.dropping = r.left, r.left > 0
+			s.endRow()
+			return nil
+		}
 		binary.BigEndian.PutUint32(r.held[1:], uint32(n+headerSize-1)) //nolint:gosec // bounded by what a message may have
 		o.out = appended(o.out, r.held)
 		r.held = nil
-		s.countRow(n)
 	}
 	if r.left == 0 {
 		s.endRow()
@@ -125,4 +129,4 @@ func (s *session) endRow() {
 }
 
 // midRow reports whether the client has the beginning of a row and not its end.
-func (s *session) midRow() bool { return s.passing > 0 || s.row != nil && s.row.held == nil }
+func (s *session) midRow() bool { return s.passing > 0 && !s.dropping || s.row != nil && s.row.held == nil }

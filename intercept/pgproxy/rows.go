@@ -18,12 +18,6 @@ func (s *session) rowsPass() bool {
 	return e != nil && e.run != nil && !e.hidden && e.refusal == nil && e.run.passes()
 }
 
-func (s *session) countRow(n int) {
-	e := s.queue.front()
-	e.rows++
-	e.bytes += int64(n)
-}
-
 // trusted refuses the first row of an answer whose masks were chosen by a
 // catalogue that the server may no longer have.
 func (s *session) trusted() error {
@@ -42,11 +36,17 @@ func (s *session) dataRow(body []byte) error {
 	if err := s.trusted(); err != nil {
 		return err
 	}
-	if s.rowsPass() {
-		s.countRow(len(body))
+	e := s.queue.front()
+	if e != nil && e.withheld {
+		s.outgoing.change()
 		return nil
 	}
-	e := s.queue.front()
+	if s.rowsPass() {
+		if !s.admit(e, len(body)) {
+			s.outgoing.change()
+		}
+		return nil
+	}
 	if e == nil || e.refusal != nil {
 		return unexpected(msgDataRow)
 	}
@@ -70,8 +70,9 @@ func (s *session) dataRow(body []byte) error {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)
 	}
 	binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
-	s.outgoing.out = out
-	s.countRow(len(out) - start - headerSize)
+	if s.admit(e, len(out)-start-headerSize) {
+		s.outgoing.out = out
+	}
 	return nil
 }
 

@@ -82,6 +82,14 @@ type session struct {
 	// request on.
 	cancelWait     context.CancelFunc
 	cancelUpstream func(context.Context) error
+	// limited counts the entries of the queue that have a limit. risky says that the
+	// open batch may have something to commit. urgent says that something is to be
+	// sent to the server though the client has sent nothing.
+	limited       int
+	risky, urgent bool
+	limiter       limiter
+	// dropping says that what passes is withheld.
+	dropping bool
 	// cancelling says that a cancel request is on its way to the server.
 	cancelling bool
 	// wake makes the driver look again at what the client's direction waits for.
@@ -105,6 +113,7 @@ func newSession(p *Interceptor, g *intercept.Guard, up *upstream, shelf *shelf) 
 	s.moved.L = &s.mu
 	s.names.limit = p.cfg.MaxNames
 	s.batch = 1
+	s.limiter.over = make(chan struct{})
 	return s
 }
 
