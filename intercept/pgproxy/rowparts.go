@@ -129,4 +129,6 @@ func (s *session) endRow() {
 }
 
 // midRow reports whether the client has the beginning of a row and not its end.
-func (s *session) midRow() bool { return s.passing > 0 && !s.dropping || s.row != nil && s.row.held == nil }
+func (s *session) midRow() bool {
+	return s.passing > 0 && !s.dropping || s.row != nil && s.row.held == nil
+}
