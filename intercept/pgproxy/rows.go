@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/headgate/gateway/mask"
 )
 
 // errUnmaskable says that a row arrived that must be masked and can't be. Nothing
@@ -60,7 +59,7 @@ func (s *session) dataRow(body []byte) error {
 		return fmt.Errorf("%w: its layout is not known", errUnmaskable)
 	}
 	if !e.run.plan.Masks() {
-		return s.searchRow(e.run.plan, body)
+		return s.searchRow(e, body)
 	}
 	s.outgoing.change()
 	start := len(s.outgoing.out)
@@ -78,19 +77,22 @@ func (s *session) dataRow(body []byte) error {
 
 // searchRow releases a row of which nothing is masked but what is found in it: most
 // rows go through unchanged, without a copy.
-func (s *session) searchRow(plan *mask.Plan, body []byte) error {
-	row, changed, err := plan.Rewrite(s.rewritten[:0], body)
+func (s *session) searchRow(e *entry, body []byte) error {
+	row, changed, err := e.run.plan.Rewrite(s.rewritten[:0], body)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)
 	}
 	if !changed {
-		s.countRow(len(body))
+		if !s.admit(e, len(body)) {
+			s.outgoing.change()
+		}
 		return nil
 	}
 	s.rewritten = row
 	s.outgoing.change()
-	s.outgoing.out = appendMessage(s.outgoing.out, msgDataRow, func(b []byte) []byte { return append(b, row...) })
-	s.countRow(len(row))
+	if s.admit(e, len(row)) {
+		s.outgoing.out = appendMessage(s.outgoing.out, msgDataRow, func(b []byte) []byte { return append(b, row...) })
+	}
 	if cap(s.rewritten) > minPartial {
 		s.rewritten = nil
 	}
