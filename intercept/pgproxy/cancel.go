@@ -94,6 +94,7 @@ func (s *session) beginCancel() bool {
 		return false
 	}
 	if s.cancelWait != nil {
+		s.waitCancelled = true
 		s.cancelWait() // and what the server is at, before it in the pipeline
 	}
 	if s.queue.size == 0 || s.cancelUpstream == nil || s.cancelling {

@@ -235,3 +235,25 @@ func TestCancelOfWhatRunsBeforeApproval(t *testing.T) {
 		r.wantItems("10")
 	})
 }
+
+// A cancel request that comes while the policy is being asked cancels the
+// statement, and is no fault of the policy's.
+func TestCancelWhileJudged(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d driver) {
+		asked := make(chan struct{}, 1)
+		r := newRig(t, rigConfig{driver: d, policy: policy.EvaluatorFunc(func(ctx context.Context, in *policy.Input) (policy.Decision, error) {
+			if in.Command.Text == "SELECT 'slow'" {
+				asked <- struct{}{}
+				<-ctx.Done()
+				return policy.Decision{}, ctx.Err()
+			}
+			return policy.Decision{Outcome: policy.Allow, Revision: "1"}, nil
+		})})
+		c := r.session(t)
+		c.send(&pgproto3.Query{String: "SELECT 'slow'"})
+		<-asked
+		r.cancelRequest(t, c.key.ProcessID, c.key.SecretKey)
+		c.expect("ERROR 57014", "ZI")
+		c.query("SELECT 1", "RowDescription", "row 1", "SELECT 1", "ZI")
+	})
+}

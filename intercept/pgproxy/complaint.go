@@ -23,12 +23,16 @@ type complaint struct {
 	position              int // in characters from 1; 0 for none
 	source, routine       string
 	unnamed               bool // there is no unnamed statement
+	several               bool // a Parse is of several statements
 }
 
 // failing returns the statement to send in the place of one that is complained of.
 // The server reports text that ends too early and other syntax errors at different
 // lines of its source. c may be nil.
 func (c *complaint) failing() string {
+	if c != nil && c.several {
+		return failingPair
+	}
 	if c != nil && strings.HasSuffix(c.message, "at end of input") {
 		return failingAtEnd
 	}
@@ -54,8 +58,7 @@ const scannerError = "scanner_yyerror"
 
 func multipleCommands() *complaint {
 	return &complaint{
-		code: "42601", message: "cannot insert multiple commands into a prepared statement",
-		source: "postgres.c", routine: "exec_parse_message",
+		code: "42601", message: "cannot insert multiple commands into a prepared statement", several: true,
 	}
 }
 
@@ -69,6 +72,19 @@ func noStatement(name string) *complaint {
 
 func noPortal(name string) *complaint {
 	return &complaint{code: "34000", message: "portal " + quoted(name) + " does not exist"}
+}
+
+// cancelled complains that the client itself has cancelled a statement while the
+// policy was being asked about it, which therefore has no answer; nil if that is
+// not why r refuses. What a human was asked about is refused as such.
+func (s *session) cancelled(r *intercept.Refusal) *complaint {
+	if !s.waitCancelled || r.Code != intercept.CodePolicyError {
+		return nil
+	}
+	return &complaint{
+		code: "57014", message: "canceling statement due to user request",
+		source: "postgres.c", routine: "ProcessInterrupts",
+	}
 }
 
 // quoted puts a name between quotation marks as the server does, which doubles

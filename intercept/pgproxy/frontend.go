@@ -49,6 +49,7 @@ func (s *session) perform(ctx context.Context, w *wait, waiting func(approve.Pen
 	if s.ended == nil {
 		w.judgement.then(v)
 	}
+	s.waitCancelled = false
 }
 
 // authorize turns a panic of one of the host's parts into an error: there is no
@@ -241,7 +242,7 @@ func (s *session) named(e *entry) {
 // refuse sends a message that must fail in the place of a refused one of type
 // kind. The server thereby fails, rolls back and skips exactly what it would for
 // an error of its own; only the error's text is rewritten on its way back.
-func (s *session) refuse(kind byte, r *intercept.Refusal) { s.refuseAs(kind, r, nil) }
+func (s *session) refuse(kind byte, r *intercept.Refusal) { s.refuseAs(kind, r, s.cancelled(r)) }
 
 // refuseAs is refuse with what the client is told, nil for the refusal.
 func (s *session) refuseAs(kind byte, r *intercept.Refusal, c *complaint) {
@@ -261,11 +262,13 @@ func (s *session) refused(e entry) {
 	s.skipping, s.open = true, true
 }
 
-// failingStatement and failingAtEnd are no SQL whatever the server's settings;
+// failingStatement and failingAtEnd are no SQL whatever the server's settings, and
+// failingPair is more than a Parse may hold;
 // failingName keeps them from replacing the unnamed statement.
 const (
 	failingStatement = "headgate refused a statement here"
 	failingAtEnd     = "( -- headgate refused a statement here"
+	failingPair      = "SELECT; SELECT -- headgate refused a statement here"
 	failingName      = "headgate_refused"
 )
 

@@ -90,6 +90,8 @@ type session struct {
 	limiter       limiter
 	// dropping says that what passes is withheld.
 	dropping bool
+	// waitCancelled says that a cancel request has ended the wait for a verdict.
+	waitCancelled bool
 	// cancelling says that a cancel request is on its way to the server.
 	cancelling bool
 	// wake makes the driver look again at what the client's direction waits for.

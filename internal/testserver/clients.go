@@ -37,6 +37,20 @@ func Command(t testing.TB, name string) string {
 	return path
 }
 
+// LibpqInclude returns the directory of libpq's header files.
+func LibpqInclude(t testing.TB) string {
+	t.Helper()
+	out, err := exec.Command("pg_config", "--includedir").Output()
+	dir := strings.TrimSpace(string(out))
+	if err == nil {
+		_, err = os.Stat(filepath.Join(dir, "libpq-fe.h"))
+	}
+	if err != nil {
+		unavailable(t, fmt.Errorf("no libpq to compile with: %w", err))
+	}
+	return dir
+}
+
 // Python returns a python3 that has psycopg 3.
 func Python(t testing.TB) string {
 	t.Helper()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what Headgate's tests run: PostgreSQL with its client programs, Python's psycopg, Node.js, a C compiler for
-# the race detector (Debian, Homebrew), and the npm packages of npm/package.json into .cache/npm. It does nothing that is
+# Installs what Headgate's tests run: PostgreSQL with its client programs, Python's psycopg, Node.js, a C compiler and
+# libpq's header files (Debian, Homebrew), and the npm packages of npm/package.json into .cache/npm. It does nothing that is
 # done already and starts no service.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -49,6 +49,7 @@ install_debian() {
 	have_psycopg || want="$want python3 python3-psycopg"
 	{ have node && have npm; } || want="$want nodejs npm"
 	have cc || want="$want gcc libc6-dev"
+	[ -e /usr/include/postgresql/libpq-fe.h ] || want="$want libpq-dev"
 	# shellcheck disable=SC2086 # a list of words
 	[ -z "$want" ] || apt_install $want
 }
