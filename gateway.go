@@ -64,6 +64,9 @@ type Config struct {
 	// MaxUnauthenticated bounds the connections that have not proven who they are.
 	// Zero means 256.
 	MaxUnauthenticated int
+	// LoginTimeout bounds how long a connection may take to prove who it is. Zero
+	// means 1 min. Waiting for an approval of the connection does not count.
+	LoginTimeout time.Duration
 	// DecisionTimeout bounds one evaluation of the policy. Zero means 1 s.
 	DecisionTimeout time.Duration
 	// Now is the clock; nil means time.Now.
@@ -258,6 +261,7 @@ func check(c *Config) error {
 	need(len(c.Routes) > 0, "Routes is empty")
 	need(c.MaxConnections >= 0, "MaxConnections is negative")
 	need(c.MaxUnauthenticated >= 0, "MaxUnauthenticated is negative")
+	need(c.LoginTimeout >= 0, "LoginTimeout is negative")
 	need(c.DecisionTimeout >= 0, "DecisionTimeout is negative")
 	routes := make([]Route, len(c.Routes))
 	seen := map[string]bool{}
@@ -275,6 +279,9 @@ func check(c *Config) error {
 	}
 	if c.MaxUnauthenticated == 0 {
 		c.MaxUnauthenticated = 256
+	}
+	if c.LoginTimeout == 0 {
+		c.LoginTimeout = time.Minute
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

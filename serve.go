@@ -102,7 +102,23 @@ func (g *Gateway) serve(ctx context.Context, r *Route, conn net.Conn, proof *ide
 	}
 	s.guard = guard
 	defer func() { err = errors.Join(err, s.close(ctx, err)) }()
+	login := time.AfterFunc(g.cfg.LoginTimeout, func() { s.expel(conn) })
+	defer login.Stop()
 	return s.intercept(ctx, r.Interceptor, conn)
+}
+
+// errLogin says that a connection took too long to prove who it is.
+var errLogin = errors.New("gateway: no login within LoginTimeout")
+
+// expel ends a connection that has not proven who it is; there is a moment for a
+// last word.
+func (s *session) expel(conn net.Conn) {
+	if s.admission.isProven() {
+		return
+	}
+	s.guard.End(errLogin)
+	_ = conn.SetReadDeadline(time.Unix(1, 0)) // it may be gone
+	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 }
 
 // intercept runs the interceptor and turns a panic into an error: one session
@@ -188,6 +204,12 @@ func (a *admission) prove() {
 		a.proven = true
 		a.gateway.unproven--
 	}
+}
+
+func (a *admission) isProven() bool {
+	a.gateway.mu.Lock()
+	defer a.gateway.mu.Unlock()
+	return a.proven
 }
 
 func (a *admission) done() {

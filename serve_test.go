@@ -281,3 +281,23 @@ func TestConnectionWithoutAddress(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A connection that does not prove who it is ends, whatever its interceptor does,
+// and makes room for others; one that has is left alone.
+func TestLoginTimeout(t *testing.T) {
+	r := newRig(t, func(c *gateway.Config) { c.LoginTimeout, c.MaxUnauthenticated = 300*time.Millisecond, 1 })
+	proven, ended := r.enter("lines", "token-of-ann")
+	near, far := net.Pipe()
+	silent := newClient(near)
+	served := make(chan error, 1)
+	go func() { served <- r.ServeConn(context.Background(), "lines", far) }()
+	_ = wait(t, served)
+	if got := silent.hear(); strings.HasPrefix(got, "ok") {
+		t.Errorf("%q", got)
+	}
+	if got := proven.say("get 1"); got == "" {
+		t.Error("a proven session ended")
+	}
+	_ = proven.Close()
+	_ = wait(t, ended)
+}

@@ -1,6 +1,8 @@
 package pgproxy
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -121,6 +123,10 @@ type shelf struct {
 	newest atomic.Pointer[catalogue]
 	// stale says that something has been seen which the newest may not know.
 	stale atomic.Bool
+	// loads lets one session at a time load the catalogue while it connects; nil
+	// lets each. refresh is the turn of the session that refreshes it.
+	loads   chan struct{}
+	refresh refreshTurn
 	// changes counts what sessions have changed in the server's catalogue.
 	changes atomic.Uint64
 	// changing counts the sessions that have sent something which changes it, and
@@ -169,7 +175,7 @@ func (c *catalogues) shelf(user string) *shelf {
 	if s := c.shelves[user]; s != nil {
 		return s
 	}
-	s := new(shelf)
+	s := &shelf{loads: make(chan struct{}, 1)}
 	if c.shelves == nil {
 		c.shelves = make(map[string]*shelf)
 	}
@@ -177,6 +183,62 @@ func (c *catalogues) shelf(user string) *shelf {
 		c.shelves[user] = s
 	}
 	return s
+}
+
+// A refreshTurn is with the one session that refreshes an aged catalogue. The zero
+// turn is with nobody.
+type refreshTurn struct {
+	mu    sync.Mutex
+	since time.Time
+}
+
+// maxTurn is how long a session keeps its turn: one that hangs must not keep the
+// others on an old catalogue.
+const maxTurn = 10 * time.Second
+
+func (r *refreshTurn) take(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.since.IsZero() && now.Sub(r.since) < maxTurn {
+		return false
+	}
+	r.since = now
+	return true
+}
+
+func (r *refreshTurn) giveBack() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.since = time.Time{}
+}
+
+// turn waits until it is the caller's turn to load the catalogue, which it is until
+// it calls done. Nil says that there is nothing to load: it is good enough, or
+// somebody else is at it and an old one will do meanwhile.
+func (s *shelf) turn(ctx context.Context, maxAge time.Duration) (done func(), err error) {
+	now := time.Now()
+	if !s.due(now, maxAge) {
+		return nil, nil
+	}
+	if !s.outdated() {
+		if !s.refresh.take(now) {
+			return nil, nil
+		}
+		return s.refresh.giveBack, nil
+	}
+	if s.loads == nil {
+		return func() {}, nil
+	}
+	select {
+	case s.loads <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("pgproxy: catalogue: %w", context.Cause(ctx))
+	}
+	if !s.due(time.Now(), maxAge) { // who was before has done it
+		<-s.loads
+		return nil, nil
+	}
+	return func() { <-s.loads }, nil
 }
 
 // minRefresh bounds how often statements with unknown names make the gateway ask

@@ -1,6 +1,7 @@
 package pgproxy
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -218,4 +219,51 @@ func TestSettingsThatMayChange(t *testing.T) {
 			t.Errorf("%s: carried %v", sql, got)
 		}
 	}
+}
+
+// While one session refreshes an aged catalogue the others work with it; one that
+// is known to be wrong is loaded by one after the other, once.
+func TestCatalogueIsLoadedOnce(t *testing.T) {
+	s := (&catalogues{}).shelf("app")
+	first, err := s.turn(t.Context(), time.Hour)
+	if first == nil || err != nil {
+		t.Fatalf("an empty shelf: %v", err)
+	}
+	type outcome struct {
+		done func()
+		err  error
+	}
+	second := make(chan outcome, 1)
+	go func() {
+		done, err := s.turn(t.Context(), time.Hour)
+		second <- outcome{done, err}
+	}()
+	s.put(&catalogue{loaded: time.Now()}, s.begin())
+	first()
+	if got := <-second; got.done != nil || got.err != nil {
+		t.Errorf("loaded twice: %v", got.err)
+	}
+	refresh, _ := s.turn(t.Context(), 1)
+	other, err := s.turn(t.Context(), 1)
+	if refresh == nil || other != nil || err != nil {
+		t.Errorf("two sessions refresh: %v", err)
+	}
+	refresh()
+	if again, _ := s.turn(t.Context(), 1); again == nil {
+		t.Error("nobody refreshes any more")
+	}
+	if !s.refresh.take(time.Now().Add(maxTurn)) {
+		t.Error("a session that hangs keeps its turn")
+	}
+	s.changes.Add(1) // known to be wrong: nobody waits for a turn that began before
+	changed, err := s.turn(t.Context(), time.Hour)
+	if changed == nil || err != nil {
+		t.Fatalf("a wrong catalogue is kept: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if done, err := s.turn(ctx, time.Hour); done != nil || err == nil {
+		t.Error("a wait that was cancelled goes on")
+	}
+	changed()
 }

@@ -93,6 +93,9 @@ func (s *session) refreshCatalogue() (*wait, *intercept.Refusal) {
 		if s.open || s.queue.size > 0 || s.status != statusIdle || !s.shelf.due(now, s.proxy.cfg.CatalogueMaxAge) {
 			return nil, nil
 		}
+		if s.hasTurn = s.shelf.refresh.take(now); !s.hasTurn && !s.shelf.outdated() {
+			return nil, nil // somebody is at it, and the old one will do meanwhile
+		}
 		s.refreshing = &collector{changes: s.shelf.begin()}
 		s.send(appendCatalogueQueries(nil), entry{kind: msgSync, hidden: true, collect: s.refreshing})
 		s.nextBatch()
@@ -102,6 +105,7 @@ func (s *session) refreshCatalogue() (*wait, *intercept.Refusal) {
 		return &wait{until: func() bool { return c.done }}, nil
 	}
 	s.refreshing = nil
+	s.endTurn()
 	if c.failed == "" {
 		if fresh, err := buildCatalogue(c.tables, now); err == nil {
 			s.shelf.put(fresh, c.changes)
@@ -109,6 +113,14 @@ func (s *session) refreshCatalogue() (*wait, *intercept.Refusal) {
 		}
 	}
 	return nil, unread(c.failed)
+}
+
+// endTurn lets another session refresh the catalogue.
+func (s *session) endTurn() {
+	if s.hasTurn {
+		s.hasTurn = false
+		s.shelf.refresh.giveBack()
+	}
 }
 
 // unread refuses a statement because the catalogue could not be read. A cancel

@@ -59,6 +59,7 @@ func (s *session) settleAccounts() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.catalogueSettled()
+	s.endTurn()
 	s.endRow()
 	for i := range s.queue.size {
 		s.finish(s.queue.at(i), intercept.Outcome{Status: "unknown"})

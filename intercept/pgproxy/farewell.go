@@ -32,8 +32,8 @@ func (s *session) end(err error) error {
 	return s.ended
 }
 
-// lastWord returns, once, the FATAL error that tells the client why the session
-// ends. It is nil where there is nothing to tell, or where the client is in the
+// lastWord returns, once and recorded, the FATAL error that tells the client why
+// the session ends. It is nil where there is nothing to tell, or where the client is in the
 // middle of a row.
 func (s *session) lastWord() []byte {
 	fault := s.fault
@@ -41,12 +41,16 @@ func (s *session) lastWord() []byte {
 	if fault == nil || s.midRow() {
 		return nil
 	}
+	var word []byte
 	if errors.Is(fault, errMalformed) {
-		return appendProblem(nil, msgError, problem{
+		word = appendProblem(nil, msgError, problem{
 			severity: severityFatal, code: "08P01", message: "headgate: the protocol was violated, the session ends",
 		})
+	} else {
+		word = appendRefusal(nil, severityFatal, s.whyEnded(fault))
 	}
-	return appendRefusal(nil, severityFatal, s.whyEnded(fault))
+	_ = s.guard.Output(0, word) // where the record has failed, that is what the client is told
+	return word
 }
 
 // whyEnded puts a fault into words that the client may see.

@@ -92,7 +92,9 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 
 // refuse tells the client why there will be no session.
 func (c *connection) refuse(r *intercept.Refusal) error {
-	_, err := c.conn.Write(appendRefusal(nil, severityFatal, r))
+	word := appendRefusal(nil, severityFatal, r)
+	_ = c.guard.Output(0, word) // there may be no record, or none any more: r is still the client's to know
+	_, err := c.conn.Write(word)
 	return errors.Join(r, err)
 }
 
@@ -101,12 +103,19 @@ func (c *connection) refuse(r *intercept.Refusal) error {
 func (c *connection) connect(ctx context.Context, version uint32, runtime map[string]string) (*upstream, error) {
 	var up *upstream
 	var shelf *shelf
-	verdict, err := c.guard.Connect(ctx, c.waiting, func(ctx context.Context, cred *credsource.Credential) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watch := &connectWatch{conn: c.conn, cancel: cancel}
+	verdict, err := c.guard.Connect(ctx, func(p approve.Pending) {
+		c.waiting(p)
+		watch.begin()
+	}, func(ctx context.Context, cred *credsource.Credential) error {
 		shelf = c.proxy.catalogues.shelf(cred.Username)
 		var err error
 		up, err = c.proxy.dialUpstream(ctx, cred, runtime, shelf.load(c.proxy.cfg.CatalogueMaxAge))
 		return err
 	})
+	c.conn = watch.end()
 	if err != nil {
 		if up != nil {
 			_ = up.conn.Close() // err is what counts
@@ -153,7 +162,7 @@ func (c *connection) welcome(up *upstream, key []byte) error {
 
 // waiting tells a client that a human is asked whether it may connect.
 func (c *connection) waiting(p approve.Pending) {
-	_, _ = c.conn.Write(appendPending(nil, p)) // a client that is gone is found out later
+	_, _ = c.conn.Write(appendPending(nil, p)) // a client that is gone is noticed by the watch
 }
 
 // appendPending appends the notice that an approval is being waited for.
@@ -172,11 +181,12 @@ func appendPending(b []byte, p approve.Pending) []byte {
 // catalogue's queries, where they are due.
 func (s *shelf) load(maxAge time.Duration) func(context.Context, *pgconn.PgConn) error {
 	return func(ctx context.Context, conn *pgconn.PgConn) error {
-		now := time.Now()
-		if !s.due(now, maxAge) {
-			return nil
+		done, err := s.turn(ctx, maxAge)
+		if done == nil {
+			return err
 		}
-		changes := s.begin()
+		defer done()
+		now, changes := time.Now(), s.begin()
 		results, err := conn.Exec(ctx, joinQueries(catalogueQueries())).ReadAll()
 		if err != nil {
 			return fmt.Errorf("pgproxy: catalogue: %w", err)

@@ -12,6 +12,7 @@ import (
 // "Error and Notice Message Fields").
 type fields struct {
 	severity, code string
+	routine        string // of the server's source, where it was raised
 	within         bool // raised inside a function or trigger
 	positioned     bool // says where in the client's text it went wrong
 	nested         bool // is about a text that the client did not send
@@ -41,6 +42,8 @@ func parseFields(body []byte) (fields, error) {
 			f.severity = value
 		case 'C':
 			f.code = value
+		case 'R':
+			f.routine = value
 		case 'W':
 			f.within = true
 		case 'P':
@@ -144,6 +147,10 @@ func (s *session) scrub(e *entry, typ byte, f fields) {
 			case 'S', 'V', 'C', 'P', 's', 't', 'c', 'd', 'n':
 				b = append(b, rest[:end+1]...)
 			case 'M':
+				if f.constant() {
+					b = append(b, rest[:end+1]...)
+					break
+				}
 				b = appendText(append(b, 'M'), "details are withheld: they could quote a masked value")
 			}
 			rest = rest[end+1:]
@@ -190,6 +197,13 @@ func (s *session) mayQuote(e *entry, f fields) bool {
 		return true
 	}
 	return run.sensitive || f.within || run.endsTransaction
+}
+
+// constant reports whether the message is one of the server's fixed texts, whatever
+// rows it was at: that it was told to stop, or ran into a deadlock. Code that
+// raises errors can choose their SQLSTATE and text, not the routine.
+func (f fields) constant() bool {
+	return f.routine == "ProcessInterrupts" || f.routine == "DeadLockReport"
 }
 
 // ofText reports whether the error is about the text of the statement itself, such

@@ -2,6 +2,7 @@ package pgproxy_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/headgate/gateway"
 	"github.com/headgate/gateway/policy"
 	"github.com/headgate/gateway/policy/identity"
+	"github.com/headgate/gateway/record"
 )
 
 func (r *rig) revokeAll(t testing.TB) {
@@ -54,7 +56,21 @@ func TestRevoke(t *testing.T) {
 		r.eventually(t, sleepers, "1")
 		r.revokeAll(t)
 		r.wantFarewell(t, c)
+		if last := r.lastOutput(); !strings.Contains(last, "57P01") || !strings.Contains(last, "revoked") {
+			t.Errorf("the last words are not in the record: %q", last)
+		}
 	})
+}
+
+// lastOutput is what was released last, as it was recorded.
+func (r *rig) lastOutput() string {
+	last := ""
+	for _, e := range r.recorder.Entries(r.recorder.Sessions()[0]) {
+		if e.Type == record.TypeOutput {
+			last = string(e.Payload)
+		}
+	}
+	return last
 }
 
 func TestRevokeOfOneThatDoesNotRead(t *testing.T) {

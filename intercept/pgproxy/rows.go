@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
 )
 
 // errUnmaskable says that a row arrived that must be masked and can't be. Nothing

@@ -48,6 +48,8 @@ type session struct {
 	open bool
 	// refreshing collects the catalogue while it is being asked for.
 	refreshing *collector
+	// hasTurn says that the session has the turn to refresh the catalogue.
+	hasTurn bool
 	// catalogueChanged says that a statement that has been sent, of a transaction
 	// that is still open, changes the catalogue.
 	catalogueChanged bool
