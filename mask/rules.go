@@ -23,6 +23,16 @@ type rule struct {
 	qualified     string // as written
 	column        string
 	action        action
+	choices       Choices
+}
+
+// Choices are what a rule wants beside its method.
+type Choices struct {
+	// RefuseFilter says that the column must not decide which rows are met.
+	RefuseFilter bool
+	// RefuseUntraced says that values of unknown origin must be refused, not masked,
+	// where the column is in reach.
+	RefuseUntraced bool
 }
 
 // An action is a method with its parameter. The zero action lets values pass.
@@ -56,8 +66,12 @@ func (s *Set) Rules(masks []policy.Mask) (*Rules, error) {
 		if m.Table == "" || m.Column == "" || m.Keep < 0 {
 			return nil, fmt.Errorf("%w: table %q, column %q, keep %d", ErrInvalidRule, m.Table, m.Column, m.Keep)
 		}
+		choices, err := choicesOf(&m)
+		if err != nil {
+			return nil, err
+		}
 		schema, table := splitTable(m.Table)
-		compiled := rule{schema, table, m.Table, m.Column, action{m.Method, method, m.Keep}}
+		compiled := rule{schema, table, m.Table, m.Column, action{m.Method, method, m.Keep}, choices}
 		if len(m.Detect) == 0 {
 			r.rules = append(r.rules, compiled)
 			continue
@@ -71,6 +85,30 @@ func (s *Set) Rules(masks []policy.Mask) (*Rules, error) {
 	r.host = s.detectors
 	r.message = r.messages()
 	return r, nil
+}
+
+// choicesOf reads the choices of m. One that is not known is refused: what it would
+// have asked for can't be done.
+func choicesOf(m *policy.Mask) (Choices, error) {
+	var c Choices
+	if len(m.Detect) > 0 && (m.Filter != "" || m.Untraced != "") {
+		return c, fmt.Errorf("%w: table %q, column %q: what is found in text has neither filter nor untraced", ErrInvalidRule, m.Table, m.Column)
+	}
+	switch m.Filter {
+	case "", policy.MaskAllow:
+	case policy.MaskRefuse:
+		c.RefuseFilter = true
+	default:
+		return c, fmt.Errorf("%w: table %q, column %q, filter %q", ErrInvalidRule, m.Table, m.Column, m.Filter)
+	}
+	switch m.Untraced {
+	case "", policy.MaskWhole:
+	case policy.MaskRefuse:
+		c.RefuseUntraced = true
+	default:
+		return c, fmt.Errorf("%w: table %q, column %q, untraced %q", ErrInvalidRule, m.Table, m.Column, m.Untraced)
+	}
+	return c, nil
 }
 
 // splitTable cuts a pattern at the dot next to its "*", else at the first dot.
@@ -107,6 +145,22 @@ func (r *Rules) Match(src Source) string {
 		return MethodNull
 	}
 	return r.match(src).name
+}
+
+// Choices returns what the rules that match a column want beside their methods: all
+// that any of them wants. Nil Rules want everything refused.
+func (r *Rules) Choices(src Source) Choices {
+	if r == nil {
+		return Choices{RefuseFilter: true, RefuseUntraced: true}
+	}
+	var c Choices
+	for i := range r.rules {
+		if r.rules[i].matches(src) {
+			c.RefuseFilter = c.RefuseFilter || r.rules[i].choices.RefuseFilter
+			c.RefuseUntraced = c.RefuseUntraced || r.rules[i].choices.RefuseUntraced
+		}
+	}
+	return c
 }
 
 func (r *Rules) match(src Source) action {

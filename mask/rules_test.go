@@ -98,16 +98,45 @@ func TestRulesRefuse(t *testing.T) {
 		mask policy.Mask
 		want error
 	}{
-		"zero mask":      {policy.Mask{}, mask.ErrUnknownMethod},
-		"unknown method": {policy.Mask{Table: "s.t", Column: "c", Method: "Redact"}, mask.ErrUnknownMethod},
-		"no key":         {policy.Mask{Table: "s.t", Column: "c", Method: "fake"}, mask.ErrNoKey},
-		"no table":       {policy.Mask{Column: "c", Method: "null"}, mask.ErrInvalidRule},
-		"no column":      {policy.Mask{Table: "s.t", Method: "null"}, mask.ErrInvalidRule},
-		"negative keep":  {policy.Mask{Table: "s.t", Column: "c", Method: "partial", Keep: -1}, mask.ErrInvalidRule},
+		"zero mask":         {policy.Mask{}, mask.ErrUnknownMethod},
+		"unknown method":    {policy.Mask{Table: "s.t", Column: "c", Method: "Redact"}, mask.ErrUnknownMethod},
+		"no key":            {policy.Mask{Table: "s.t", Column: "c", Method: "fake"}, mask.ErrNoKey},
+		"no table":          {policy.Mask{Column: "c", Method: "null"}, mask.ErrInvalidRule},
+		"no column":         {policy.Mask{Table: "s.t", Method: "null"}, mask.ErrInvalidRule},
+		"unknown filter":    {policy.Mask{Table: "s.t", Column: "c", Method: "null", Filter: "Refuse"}, mask.ErrInvalidRule},
+		"detect and filter": {policy.Mask{Table: "s.t", Column: "c", Method: "null", Detect: []string{"email"}, Filter: "refuse"}, mask.ErrInvalidRule},
+		"unknown choice":    {policy.Mask{Table: "s.t", Column: "c", Method: "null", Untraced: "allow"}, mask.ErrInvalidRule},
+		"negative keep":     {policy.Mask{Table: "s.t", Column: "c", Method: "partial", Keep: -1}, mask.ErrInvalidRule},
 	} {
 		if r, err := s.Rules([]policy.Mask{c.mask}); r != nil || !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
+	}
+}
+
+// What one rule refuses, no other allows again.
+func TestChoicesAddUp(t *testing.T) {
+	s := newSet(t, nil)
+	r, err := s.Rules([]policy.Mask{
+		{Table: "s.t", Column: "c", Method: "null", Filter: policy.MaskRefuse, Untraced: policy.MaskWhole},
+		{Table: "s.*", Column: "*", Method: "redact", Filter: policy.MaskAllow},
+		{Table: "*.u", Column: "c", Method: "redact", Untraced: policy.MaskRefuse},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for src, want := range map[mask.Source]mask.Choices{
+		{Schema: "s", Table: "t", Column: "c"}: {RefuseFilter: true},
+		{Schema: "s", Table: "t", Column: "d"}: {},
+		{Schema: "s", Table: "u", Column: "c"}: {RefuseUntraced: true},
+		{Schema: "s", Table: "t"}:              {RefuseFilter: true},
+	} {
+		if got := r.Choices(src); got != want {
+			t.Errorf("%v: %+v, want %+v", src, got, want)
+		}
+	}
+	if got := (*mask.Rules)(nil).Choices(mask.Source{}); !got.RefuseFilter || !got.RefuseUntraced {
+		t.Errorf("nil rules allow: %+v", got)
 	}
 }
 

@@ -61,6 +61,14 @@ type Mask struct {
 	// whole value NULL. Where a mask without Detect matches as well, that one
 	// counts.
 	Detect []string `json:"detect,omitempty"`
+	// Filter says what becomes of a command in which the column decides which rows
+	// are met or in which order, by a condition, a join, a group or a sort: MaskAllow,
+	// which "" stands for too, or MaskRefuse. Masks with Detect have neither this nor
+	// Untraced.
+	Filter string `json:"filter,omitempty"`
+	// Untraced says what becomes of values whose origin can't be told while this
+	// column is in reach: MaskWhole, which "" stands for too, or MaskRefuse.
+	Untraced string `json:"untraced,omitempty"`
 }
 
 // Equal reports whether two masks say the same.
@@ -69,6 +77,13 @@ func (m Mask) Equal(other Mask) bool {
 	m.Detect, other.Detect = nil, nil
 	return detect && reflect.DeepEqual(m, other)
 }
+
+// The choices of a Mask beside its method.
+const (
+	MaskAllow  = "allow"  // Filter: the command is carried
+	MaskWhole  = "mask"   // Untraced: the values are masked whole
+	MaskRefuse = "refuse" // either: the command, or its answer, is refused
+)
 
 // A Limit bounds what one command may return. Zero fields are unlimited.
 type Limit struct {

@@ -117,5 +117,12 @@ func (d digester) facts(f *Facts) {
 		d.text(s.Tag)
 		d.flag(s.Where)
 		d.texts(s.Functions)
+		d.count(len(s.Calls))
+		for _, c := range s.Calls {
+			d.text(c.Name)
+			d.text(c.Volatility)
+			d.flag(c.SecurityDefiner)
+			d.flag(c.Builtin)
+		}
 	}
 }

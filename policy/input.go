@@ -164,6 +164,23 @@ type SQLStatement struct {
 	Where bool `json:"where"`
 	// Functions are the functions called, as written and in lower case.
 	Functions []string `json:"functions,omitempty"`
+	// Calls says what is known of each of the functions.
+	Calls []SQLCall `json:"calls,omitempty"`
+}
+
+// An SQLCall is what is known of the functions of one name that a statement calls.
+// The server chooses among them by the types of the arguments; the facts are those
+// of the one that may do most.
+type SQLCall struct {
+	// Name is as in SQLStatement.Functions.
+	Name string `json:"name"`
+	// Volatility is "immutable", "stable" or "volatile", and "" for a function that
+	// the server's catalogue did not have.
+	Volatility string `json:"volatility"`
+	// SecurityDefiner says that one runs with the rights of its owner.
+	SecurityDefiner bool `json:"security_definer"`
+	// Builtin says that the name has built-in functions only.
+	Builtin bool `json:"builtin"`
 }
 
 // An Approval is a granted approval, as a policy sees it when the grant is

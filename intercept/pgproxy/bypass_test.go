@@ -163,9 +163,9 @@ func joined(rows [][]string) string {
 	return strings.Join(lines, ";")
 }
 
-func newBypassRig(t testing.TB, p policy.Evaluator) *rig {
+func newBypassRig(t testing.TB, p policy.Evaluator, more ...string) *rig {
 	t.Helper()
-	r := newRig(t, rigConfig{policy: p, proxy: pgproxy.Config{MaskKey: secret.New("key-for-the-bypass-tests-0123456789")}, setup: bypassSchema})
+	r := newRig(t, rigConfig{policy: p, proxy: pgproxy.Config{MaskKey: secret.New("key-for-the-bypass-tests-0123456789")}, setup: bypassSchema + strings.Join(more, "\n")})
 	return r
 }
 

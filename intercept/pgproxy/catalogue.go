@@ -24,10 +24,17 @@ type catalogue struct {
 	// without schema in lower case; operators the names of operators that run them.
 	functions map[string]function
 	operators map[string]bool
+	// builtins are the built-in functions by their names, with the strongest
+	// volatility of each.
+	builtins map[string]byte
+	// analyze analyses the definitions of views.
+	analyze analyzeFunc
 
 	mu       sync.RWMutex
 	resolved map[*sqlfacts.Query]*resolved
 }
+
+type analyzeFunc func(sql string) (*sqlfacts.Query, error)
 
 type relationName struct{ schema, name string }
 
@@ -35,6 +42,10 @@ type relationName struct{ schema, name string }
 type function struct {
 	// volatile says that one of them may store what it is given.
 	volatile bool
+	// own says that there is one that is not built in, definer that one runs with its
+	// owner's rights. volatility is the strongest of all.
+	own, definer bool
+	volatility   byte
 	// shadows says that one of them can be chosen in place of a built-in function
 	// and may read tables.
 	shadows bool
@@ -53,6 +64,8 @@ type relation struct {
 	// server keeps no trace of which columns: a whole-row reference depends on
 	// none of them.
 	reads []*relation
+	// view is what a view's definition says, nil where it can't be followed.
+	view *view
 	// blind says that a view reads through functions, which can't be followed.
 	blind bool
 	// runs are the functions of a view that may do more than read.

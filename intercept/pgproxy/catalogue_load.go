@@ -11,13 +11,13 @@ import (
 type table [][]string
 
 // buildCatalogue makes a catalogue of the answers to catalogueQueries.
-func buildCatalogue(answers []table, now time.Time) (*catalogue, error) {
+func buildCatalogue(answers []table, now time.Time, analyze analyzeFunc) (*catalogue, error) {
 	if len(answers) != len(catalogueQueries()) {
 		return nil, fmt.Errorf("pgproxy: catalogue: %d answers to %d queries", len(answers), len(catalogueQueries()))
 	}
 	c := &catalogue{
 		loaded: now, byOID: map[uint32]*relation{}, byName: map[relationName]*relation{},
-		functions: map[string]function{}, operators: map[string]bool{},
+		functions: map[string]function{}, operators: map[string]bool{}, builtins: map[string]byte{}, analyze: analyze,
 	}
 	adders := c.adders()
 	for i, a := range adders {
@@ -32,6 +32,7 @@ func buildCatalogue(answers []table, now time.Time) (*catalogue, error) {
 		}
 	}
 	c.spreadFamilies()
+	c.dropCycles()
 	c.expandViews()
 	user, path := firstText(answers[len(adders)]), firstText(answers[len(adders)+1])
 	c.path = searchPath(path, user)
@@ -48,7 +49,8 @@ type adder struct {
 func (c *catalogue) adders() []adder {
 	return []adder{
 		{4, c.addRelation}, {3, c.addColumn}, {2, c.addInheritance}, {2, c.addDependency}, {2, c.addBlind},
-		{1, c.addRewritten}, {3, c.addGenerated}, {5, c.addFunction}, {1, c.addOperator},
+		{1, c.addRewritten}, {3, c.addGenerated}, {6, c.addFunction}, {1, c.addOperator},
+		{2, c.addDefinition}, {2, c.addBuiltin},
 	}
 }
 
@@ -156,6 +158,9 @@ func (c *catalogue) addFunction(row []string) error {
 			f.volatile = f.volatile || row[2] == "v"
 			f.shadows = f.shadows || row[3] == "t" && row[2] != "i"
 		}
+		f.own = true
+		f.volatility = max(f.volatility, volatilityOf(row[2]))
+		f.definer = f.definer || row[5] == "t"
 		c.functions[name] = f
 	}
 	return nil
@@ -164,6 +169,48 @@ func (c *catalogue) addFunction(row []string) error {
 func (c *catalogue) addOperator(row []string) error {
 	c.operators[row[0]] = true
 	return nil
+}
+
+func (c *catalogue) addDefinition(row []string) error {
+	ids, err := oids(row[:1])
+	if err != nil {
+		return fmt.Errorf("view %q: %w", row, err)
+	}
+	if r := c.byOID[ids[0]]; r != nil && row[1] != "" {
+		r.view = &view{catalogue: c, relation: r, definition: row[1]}
+	}
+	return nil
+}
+
+func (c *catalogue) addBuiltin(row []string) error {
+	name := strings.ToLower(row[0])
+	c.builtins[name] = max(c.builtins[name], volatilityOf(row[1]))
+	return nil
+}
+
+// dropCycles forgets the definitions of views that read each other in a circle,
+// as rules can make them do.
+func (c *catalogue) dropCycles() {
+	const open, closed = 1, 2
+	state := map[*relation]int{}
+	var visit func(r *relation)
+	visit = func(r *relation) {
+		state[r] = open
+		for _, s := range r.reads {
+			switch state[s] {
+			case open:
+				r.view, s.view = nil, nil
+			case 0:
+				visit(s)
+			}
+		}
+		state[r] = closed
+	}
+	for _, r := range c.byOID {
+		if state[r] == 0 {
+			visit(r)
+		}
+	}
 }
 
 // spreadFamilies makes family the whole tree of each table, not its neighbours

@@ -21,6 +21,9 @@ func catalogueQueries() []string {
 			` OR d.classid = 1259 AND d.objid = ad.adrelid AND d.objsubid = ad.adnum` +
 			` WHERE a.attgenerated <> '' AND d.refclassid = 1259 AND d.refobjid = ad.adrelid AND d.refobjsubid NOT IN (0, ad.adnum)`,
 		ownFunctions, ownOperators,
+		viewDefinitions,
+		`SELECT proname, CASE WHEN bool_or(provolatile = 'v') THEN 'v' WHEN bool_or(provolatile = 's') THEN 's' ELSE 'i' END` +
+			` FROM pg_catalog.pg_proc WHERE oid < 16384 GROUP BY proname`,
 		`SELECT current_user`,
 		`SHOW search_path`,
 	}
@@ -55,8 +58,18 @@ const (
 // they have the name of a built-in one, and whether an extension brought them.
 // ownOperators are the operators whose functions users made.
 const (
-	ownFunctions = `SELECT n.nspname, p.proname, p.provolatile, EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.proname = p.proname AND b.oid < 16384), ` + ofExtension +
+	ownFunctions = `SELECT n.nspname, p.proname, p.provolatile, EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.proname = p.proname AND b.oid < 16384), ` + ofExtension + `, p.prosecdef` +
 		` FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384`
 	ownOperators = `SELECT DISTINCT o.oprname FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode` +
 		` WHERE p.oid >= 16384 AND p.provolatile <> 'i' AND NOT ` + ofExtension
 )
+
+// viewDefinitions are the texts of views, as the server would read them along the
+// search path of this session. To write one down the server locks what the view
+// reads, so that those are left out of which a part is being changed.
+const viewDefinitions = `SELECT c.oid, coalesce(pg_catalog.pg_get_viewdef(c.oid), '') FROM pg_catalog.pg_class c` +
+	` WHERE c.relkind IN ('v', 'm') AND c.oid IN (SELECT v.oid FROM pg_catalog.pg_class v JOIN pg_catalog.pg_rewrite r ON r.ev_class = v.oid AND r.ev_type = '1'` +
+	` WHERE v.relkind IN ('v', 'm') AND v.oid >= 16384 AND pg_catalog.length(r.ev_action::text) < 262144 ORDER BY v.oid LIMIT 2048)` +
+	` AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_depend d ON d.refclassid = 1259 AND d.refobjid = l.relation` +
+	` JOIN pg_catalog.pg_rewrite r ON d.classid = 2618 AND r.oid = d.objid` +
+	` WHERE l.mode = 'AccessExclusiveLock' AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AND r.ev_class = c.oid)`

@@ -107,7 +107,7 @@ func (s *session) refreshCatalogue() (*wait, *intercept.Refusal) {
 	s.refreshing = nil
 	s.endTurn()
 	if c.failed == "" {
-		if fresh, err := buildCatalogue(c.tables, now); err == nil {
+		if fresh, err := buildCatalogue(c.tables, now, s.proxy.analyzer.Analyze); err == nil {
 			s.shelf.put(fresh, c.changes)
 			return nil, nil
 		}

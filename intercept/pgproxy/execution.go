@@ -66,9 +66,10 @@ func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdic
 		return x, v // what is found in a value does not depend on where it comes from
 	}
 	s.masksSeen = true
-	x.sensitive = x.distrust || r.sensitive(rules)
-	if refusal := r.smuggles(rules, x.distrust); refusal != nil {
-		return x, s.guard.Withhold(v, refusal)
+	judged := rules.judge(r, x.distrust)
+	x.sensitive = judged.sensitive
+	if judged.refusal != nil {
+		return x, s.guard.Withhold(v, judged.refusal)
 	}
 	return x, v
 }

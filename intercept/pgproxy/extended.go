@@ -187,6 +187,7 @@ func (s *session) bind(msg, body []byte) (*wait, error) {
 	}
 	return s.judge(cmd, msg, func(v intercept.Verdict, msg []byte) {
 		run, v := s.execution(r, cmd, v)
+		v = s.known(run, v, st, b.formats)
 		if !v.Forward {
 			s.refuse(msgBind, v.Refused())
 			return

@@ -65,6 +65,8 @@ func (s *session) whyEnded(fault error) *intercept.Refusal {
 		return &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "the gateway holds as many long rows of other sessions as it may, the session ends", Retryable: true}
 	case errors.Is(fault, errTooLong):
 		return &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: "an answer of the server is too long to be judged, the session ends"}
+	case errors.Is(fault, errUntraced):
+		return untraced()
 	case errors.Is(fault, errUnmaskable):
 		return &intercept.Refusal{Code: intercept.CodeUnmaskable, Reason: "an answer of the server could not be masked, the session ends"}
 	default:

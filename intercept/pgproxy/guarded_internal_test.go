@@ -84,7 +84,9 @@ func dialScripted(t testing.TB, script []byte, want TargetSession) error {
 	p.base.DialFunc = func(context.Context, string, string) (net.Conn, error) { return near, nil }
 	s := new(shelf)
 	up, err := p.dialUpstream(context.Background(), &credsource.Credential{Username: "u", Password: secret.New("p")}, nil,
-		func(ctx context.Context, conn *pgconn.PgConn) error { return s.load(time.Minute)(ctx, conn) })
+		func(ctx context.Context, conn *pgconn.PgConn) error {
+			return s.load(time.Minute, analyzeForTests)(ctx, conn)
+		})
 	if up != nil {
 		_ = up.conn.Close()
 	}

@@ -112,7 +112,7 @@ func (c *connection) connect(ctx context.Context, version uint32, runtime map[st
 	}, func(ctx context.Context, cred *credsource.Credential) error {
 		shelf = c.proxy.catalogues.shelf(cred.Username)
 		var err error
-		up, err = c.proxy.dialUpstream(ctx, cred, runtime, shelf.load(c.proxy.cfg.CatalogueMaxAge))
+		up, err = c.proxy.dialUpstream(ctx, cred, runtime, shelf.load(c.proxy.cfg.CatalogueMaxAge, c.proxy.analyzer.Analyze))
 		return err
 	})
 	c.conn = watch.end()
@@ -179,7 +179,7 @@ func appendPending(b []byte, p approve.Pending) []byte {
 
 // load returns what runs on a fresh server connection before the session: the
 // catalogue's queries, where they are due.
-func (s *shelf) load(maxAge time.Duration) func(context.Context, *pgconn.PgConn) error {
+func (s *shelf) load(maxAge time.Duration, analyze analyzeFunc) func(context.Context, *pgconn.PgConn) error {
 	return func(ctx context.Context, conn *pgconn.PgConn) error {
 		done, err := s.turn(ctx, maxAge)
 		if done == nil {
@@ -201,7 +201,7 @@ func (s *shelf) load(maxAge time.Duration) func(context.Context, *pgconn.PgConn)
 				answers[i] = append(answers[i], texts)
 			}
 		}
-		fresh, err := buildCatalogue(answers, now)
+		fresh, err := buildCatalogue(answers, now, analyze)
 		if err == nil {
 			s.put(fresh, changes)
 		}

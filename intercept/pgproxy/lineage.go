@@ -2,6 +2,7 @@ package pgproxy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
 	"github.com/headgate/gateway/mask"
@@ -42,6 +43,9 @@ func (s *session) planRows(x *execution, layout []byte, formats []int16) error {
 		for i, f := range fields {
 			columns[i] = x.column(rows, f, i, len(fields))
 			columns[i].Type, columns[i].Format = f.typ, f.format
+		}
+		if x.refusesUntraced(rows, columns) {
+			return nil, errUntraced
 		}
 		return columns, nil
 	})
@@ -101,35 +105,39 @@ func (x *execution) column(rows *traced, f field, i, n int) mask.Column {
 	return c
 }
 
-// origin says where the values of the i-th of n columns come from. What can't be
-// told is untraceable, the zero Column, and is masked whole.
+// origin says where the values of the i-th of n columns come from: what the
+// analysis found, as long as the server says the same where it says anything. Where
+// the analysis does not know, the server's word counts alone, unless a set
+// operation makes it speak of the first branch only. What can't be told is
+// untraceable, the zero Column, and is masked whole.
 func (x *execution) origin(rows *traced, f field, i, n int) mask.Column {
 	if x.distrust || rows == nil {
 		return mask.Column{}
 	}
 	chosen := rows.chosen || rows.selectedBy(x.rules) != ""
-	if !rows.unseen && harmless(outputAt(rows.statement.Output, i, n), chosen) || rows.showsPlan(chosen) {
+	o := outputAt(rows.statement.Output, i, n)
+	if !rows.unseen && f.table == 0 && harmless(o, chosen) || rows.showsPlan(chosen) {
 		return mask.Column{Traced: true}
 	}
-	if rows.statement.SetOperation || f.table == 0 {
-		return mask.Column{}
+	var said columnOf
+	if f.table != 0 {
+		if said.relation = x.query.catalogue.byOID[f.table]; said.relation == nil {
+			return mask.Column{}
+		}
+		if f.number < 0 {
+			return mask.Column{Traced: true} // a system column is a row's identifier
+		}
+		said.name = said.relation.columns[f.number]
 	}
-	rel := x.query.catalogue.byOID[f.table]
-	if rel == nil {
-		return mask.Column{}
-	}
-	column := rel.columns[f.number]
+	column, made := x.rules.values(x.query.catalogue, rows, o)
 	switch {
-	case f.number < 0 || !x.rules.sensitive(rel):
-		return mask.Column{Traced: true} // a system column is a row's identifier
-	case column == "" || rel.quotes(column):
-		return mask.Column{}
-	case rel.quotes(""):
-		return mask.Column{Traced: true}
-	case rel.isView():
+	case column.Traced && (f.table == 0 || slices.Contains(made, said)):
+		return column
+	case column.Traced, f.table == 0, said.name == "", rows.statement.SetOperation:
 		return mask.Column{}
 	default:
-		return mask.Column{Traced: true, Sources: rel.sources(column), Derived: rel.computed(column)}
+		column, _ = x.rules.column(said)
+		return column
 	}
 }
 

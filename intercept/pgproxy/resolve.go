@@ -2,7 +2,6 @@ package pgproxy
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
@@ -210,7 +209,7 @@ func columnNames(rel *relation, refs []sqlfacts.ColumnRef) []string {
 		case rel == nil:
 		case ref.Position > 0:
 			name = rel.columnAt(ref.Position)
-		case ref.Ambiguous && name != "*" && !rel.has(name) && !isSystemColumn(name):
+		case ref.Ambiguous && !ref.Starred && name != "*" && !rel.has(name) && !isSystemColumn(name):
 			continue
 		case ref.Unless != "" && rel.has(ref.Unless):
 			name = ref.Unless
@@ -227,17 +226,11 @@ func columnNames(rel *relation, refs []sqlfacts.ColumnRef) []string {
 // columnAt returns the n-th column from 1, "*" if there is none: dropped columns
 // do not count.
 func (r *relation) columnAt(n int) string {
-	numbers := make([]int16, 0, len(r.columns))
-	for number, name := range r.columns {
-		if !strings.HasPrefix(name, "........pg.dropped.") {
-			numbers = append(numbers, number)
-		}
-	}
-	if n > len(numbers) {
+	names := r.columnNames()
+	if n > len(names) {
 		return "*"
 	}
-	slices.Sort(numbers)
-	return r.columns[numbers[n-1]]
+	return names[n-1]
 }
 
 func isSystemColumn(name string) bool {
@@ -257,6 +250,7 @@ func (r *resolved) policyFacts() *policy.Facts {
 		f.Opaque = append(f.Opaque, t.opaque...)
 		f.SQL.Statements = append(f.SQL.Statements, policy.SQLStatement{
 			Tag: t.statement.Tag, Where: t.statement.Where, Functions: t.statement.Functions,
+			Calls: r.catalogue.calls(t.statement.Functions),
 		})
 	}
 	return f

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
 	"github.com/headgate/gateway/mask"
 	"github.com/headgate/gateway/policy"
@@ -16,9 +17,49 @@ type ruleset struct {
 	rules *mask.Rules
 	masks []policy.Mask // what rules were compiled from
 	known sync.Map      // *relation → bool: sensitive
+	// refuseFilter and refuseUntraced say that a rule makes such a choice.
+	refuseFilter, refuseUntraced bool
 
 	mu    sync.RWMutex
 	plans map[planKey]*mask.Plan
+	// judged are texts whose names mean the same in every session.
+	judged map[judgedKey]*finding
+}
+
+type judgedKey struct {
+	query    *resolved
+	distrust bool
+}
+
+// A finding is what the rules make of a text before it runs.
+type finding struct {
+	sensitive bool
+	refusal   *intercept.Refusal
+}
+
+// judge works out what the rules make of a text, once where that may be.
+func (r *ruleset) judge(q *resolved, distrust bool) *finding {
+	key := judgedKey{q, distrust}
+	r.mu.RLock()
+	j := r.judged[key]
+	r.mu.RUnlock()
+	if j != nil {
+		return j
+	}
+	j = &finding{sensitive: distrust || q.sensitive(r), refusal: q.smuggles(r, distrust)}
+	if j.refusal == nil {
+		j.refusal = q.unwanted(r, distrust)
+	}
+	if q.usesNames {
+		return j
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.judged == nil || len(r.judged) >= maxPlans {
+		r.judged = make(map[judgedKey]*finding)
+	}
+	r.judged[key] = j
+	return j
 }
 
 // planKey is the shape of a result.
@@ -67,6 +108,10 @@ func (r *rulesets) compile(masks []policy.Mask) (*ruleset, error) {
 		r.compiled = make(map[maskList]*ruleset)
 	}
 	c := &ruleset{rules: rules, masks: slices.Clone(masks)}
+	for i := range masks {
+		c.refuseFilter = c.refuseFilter || masks[i].Filter == policy.MaskRefuse
+		c.refuseUntraced = c.refuseUntraced || masks[i].Untraced == policy.MaskRefuse
+	}
 	r.compiled[key] = c
 	return c, nil
 }
@@ -108,14 +153,15 @@ func (r *ruleset) masked(rel *relation, columns []string) string {
 		return ""
 	}
 	name := joinName(rel.schema, rel.name)
-	if rel.isView() && !rel.quotes("") {
-		return name
-	}
 	for _, column := range columns {
-		if column == "*" || rel.quotes(column) {
+		if column == "*" && !rel.isView() {
 			return name
 		}
-		for _, source := range rel.sources(column) {
+		of, ok := r.column(columnOf{rel, column})
+		if !ok {
+			return name
+		}
+		for _, source := range of.Sources {
 			if r.rules.Match(source) != "" {
 				return name + "." + column
 			}

@@ -136,9 +136,26 @@ func (t *traced) addReading(rel *relation, columns, filtered []string) {
 	for _, name := range rel.runs {
 		t.effects = append(t.effects, policy.Effect{Verb: policy.VerbExecute, Kind: "function", Name: name})
 	}
+	t.addBehind(rel, columns)
+}
+
+// addBehind notes what a view reads in turn: the columns that those which are read
+// of it are made of, or all where that can't be told.
+func (t *traced) addBehind(rel *relation, columns []string) {
+	v := rel.view.followed()
+	var made map[*relation][]string
+	ok := false
+	if v != nil {
+		made, ok = v.behind(columns)
+	}
 	for _, source := range rel.reads {
-		t.reads = append(t.reads, reading{source, []string{"*"}, nil})
-		t.effects = append(t.effects, behind(policy.VerbRead, source))
+		read, effect := reading{source, []string{"*"}, nil}, behind(policy.VerbRead, source)
+		if ok {
+			read = reading{source, made[source], v.filtered(source)}
+			effect.Columns, effect.Filtered = read.columns, read.filtered
+		}
+		t.reads = append(t.reads, read)
+		t.effects = append(t.effects, effect)
 	}
 }
 

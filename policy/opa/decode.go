@@ -146,6 +146,8 @@ func (r *result) addMask(v ast.Value) error {
 	e.text("method", &m.Method, true)
 	e.count("keep", &keep, 0)
 	e.texts("detect", &m.Detect)
+	e.text("filter", &m.Filter, false)
+	e.text("untraced", &m.Untraced, false)
 	if err := e.end(); err != nil {
 		return err
 	}
@@ -157,11 +159,19 @@ func (r *result) addMask(v ast.Value) error {
 		return fmt.Errorf("unknown method %q", m.Method)
 	case keep >= 0 && m.Method != "partial":
 		return fmt.Errorf("method %q has no keep", m.Method)
+	case len(m.Detect) > 0 && (m.Filter != "" || m.Untraced != ""):
+		return fmt.Errorf("detect has neither filter nor untraced")
+	case !oneOf(m.Filter, "", policy.MaskAllow, policy.MaskRefuse):
+		return fmt.Errorf("unknown filter %q", m.Filter)
+	case !oneOf(m.Untraced, "", policy.MaskWhole, policy.MaskRefuse):
+		return fmt.Errorf("unknown untraced %q", m.Untraced)
 	}
 	m.Keep = int(max(keep, 0))
 	r.masks = append(r.masks, m)
 	return nil
 }
+
+func oneOf(s string, choices ...string) bool { return slices.Contains(choices, s) }
 
 func knownMethod(name string) bool {
 	switch name {

@@ -31,6 +31,11 @@ func TestOutputs(t *testing.T) {
 			Outcome: policy.Allow,
 			Masks:   []policy.Mask{{Table: "*.*", Column: "*", Method: "redact", Detect: []string{"email", "card"}}, {Table: "*.*", Column: "ssn", Method: "null"}, {Table: "public.users", Column: "email", Method: "partial", Keep: 4}},
 		},
+		"allow := true\n" + `mask contains {"table": "a.b", "column": "c", "method": "null", "filter": "refuse", "untraced": "refuse"}` + "\n" +
+			`mask contains {"table": "a.b", "column": "d", "method": "null", "filter": "allow", "untraced": "mask"}`: {
+			Outcome: policy.Allow,
+			Masks:   []policy.Mask{{Table: "a.b", Column: "c", Method: "null", Filter: "refuse", Untraced: "refuse"}, {Table: "a.b", Column: "d", Method: "null", Filter: "allow", Untraced: "mask"}},
+		},
 		"allow := true\n" + `limit contains {"rows": 100, "seconds": 2.5}` + "\n" + `limit contains {"rows": 50, "bytes": 9, "commands_per_minute": 6}`: {
 			Outcome: policy.Allow,
 			Limit:   &policy.Limit{Rows: 50, Bytes: 9, Timeout: 2500 * time.Millisecond, CommandsPerMinute: 6},
@@ -79,6 +84,10 @@ func TestMalformedOutputsDeny(t *testing.T) {
 		`mask contains {"table": "public.users", "column": "email", "method": "partial", "keep": 1.5}`,
 		`mask contains {"table": "public.users", "column": "email", "method": "partial", "keep": "4"}`,
 		`mask contains {"table": "public.users", "column": "email", "method": "hash", "keep": 4}`,
+		`mask contains {"table": "public.users", "column": "email", "method": "hash", "filter": "mask"}`,
+		`mask contains {"table": "public.users", "column": "email", "method": "hash", "filter": true}`,
+		`mask contains {"table": "public.users", "column": "email", "method": "redact", "detect": ["email"], "filter": "refuse"}`,
+		`mask contains {"table": "public.users", "column": "email", "method": "hash", "untraced": "allow"}`,
 		`mask contains {"table": "public.users", "columns": "email", "method": "hash"}`,
 		`mask contains {"table": "*.*", "column": "*", "method": "redact", "detect": "email"}`,
 		`mask contains {"table": "*.*", "column": "*", "method": "redact", "detect": []}`,

@@ -131,6 +131,7 @@ func (a *analysis) filterAgain(log []reference) {
 // finish returns the statement. The analysis must not be used again.
 func (a *analysis) finish() *Statement {
 	s := a.st
+	a.trace(s.Output)
 	for _, u := range a.uses {
 		s.Effects = append(s.Effects, Effect{
 			Verb: u.verb, Kind: u.kind, Schema: u.schema, Name: u.name,

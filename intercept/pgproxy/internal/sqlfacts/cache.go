@@ -103,6 +103,9 @@ func (q *Query) cost() int {
 func (s *Statement) cost() int {
 	const statement, effect, column, short = 768, 160, 80, 64
 	total := statement + effect*len(s.Effects) + column*len(s.Output)
+	for i := range s.Output {
+		total += (column + short) * len(s.Output[i].Sources)
+	}
 	for i := range s.Effects {
 		total += column * (len(s.Effects[i].Columns) + len(s.Effects[i].Filtered))
 	}

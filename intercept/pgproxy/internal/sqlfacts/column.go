@@ -19,6 +19,7 @@ type lineage struct {
 	relation, unknown, metadata, counting bool
 	// selected says that rows decide which of several constants it is.
 	selected bool
+	origin   origin
 }
 
 func (l *lineage) pure() bool { return !l.relation && !l.unknown }
@@ -43,14 +44,14 @@ func (e expr) tainted() {
 
 func (e expr) untraceable() {
 	if e.lin != nil {
-		e.lin.unknown = true
+		e.lin.unknown, e.lin.origin.lost = true, true
 	}
 }
 
 // selected notes that rows decide which constant the value is.
 func (e expr) selected() {
 	if e.lin != nil {
-		e.lin.selected = true
+		e.lin.selected, e.lin.origin.steered = true, true
 	}
 }
 
@@ -80,7 +81,7 @@ func (e expr) column(ref *pg.ColumnRef) {
 // allColumns is the star alone, which means every source of the innermost scope.
 func (e expr) allColumns() {
 	if len(e.sc.sources) == 0 {
-		e.tainted()
+		e.untraceable()
 	}
 	for _, src := range e.sc.sources {
 		if !src.hidden {
@@ -125,7 +126,7 @@ func (e expr) named(schema, name string) *source {
 
 // everywhere is a reference to all that is in reach.
 func (e expr) everywhere(ref ColumnRef) {
-	e.tainted()
+	e.untraceable()
 	for sc := e.sc; sc != nil; sc = sc.outer {
 		for _, src := range sc.sources {
 			if !e.a.spend(1) {
@@ -150,6 +151,9 @@ func (e expr) unqualified(name string) {
 	}
 	if len(candidates) == 0 || !settled && !e.allPure() {
 		e.tainted()
+	}
+	if len(candidates) == 0 && row == nil {
+		e.untraceable()
 	}
 	if row != nil {
 		e.use(row, ColumnRef{Name: "*", Ambiguous: true, Unless: name})
@@ -178,6 +182,8 @@ func (e expr) candidates(name string) (found []*source, settled bool) {
 				return nil, true
 			}
 			switch {
+			case src.known && src.merged && src.hasColumn(name):
+				found = append(found, src)
 			case src.known && src.hasColumn(name):
 				return append(found[:inner:inner], src), inner == 0
 			case !src.known && (src.members == nil || len(src.renamed) > 0):
@@ -193,16 +199,26 @@ func (e expr) use(src *source, ref ColumnRef) {
 	if !src.isPure() {
 		e.tainted()
 	}
-	if !src.row {
-		e.selected()
+	if !src.row && e.lin != nil {
+		e.lin.selected = true
 	}
 	if src.members != nil && len(src.renamed) > 0 {
 		ref = ColumnRef{Name: "*"} // of which member is a matter of its columns
 	}
-	src.derivations(func(s *source) { e.a.readAgain(s.readBy(ref), e.filter) })
+	src.derivations(func(s *source) {
+		if s.used != nil {
+			*s.used = true
+		}
+		if e.throughStars(s, ref) {
+			return
+		}
+		e.a.readAgain(s.readBy(ref), e.filter)
+		e.through(s, ref)
+	})
 	src.relations(func(s *source) {
 		e.a.spend(len(s.renamed) / 32)
 		e.a.reference(s.use, s.named(ref), e.filter)
+		e.reads(s.use, s.named(ref))
 	})
 }
 

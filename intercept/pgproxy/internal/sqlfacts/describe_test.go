@@ -57,6 +57,9 @@ func describeColumns(refs []ColumnRef) string {
 		if r.Ambiguous {
 			text += "?"
 		}
+		if r.Starred {
+			text += "^"
+		}
 		if r.Unless != "" {
 			text += "<" + r.Unless
 		}

@@ -24,6 +24,6 @@ func ExampleNew() {
 	}
 	// Output:
 	// DELETE true false
-	// delete {sales orders} [] [{id false  0}]
-	// read {sales orders} [{total false  0}] [{id false  0}]
+	// delete {sales orders} [] [{id false false  0}]
+	// read {sales orders} [{total false false  0}] [{id false false  0}]
 }

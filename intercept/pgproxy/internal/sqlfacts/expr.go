@@ -130,6 +130,12 @@ func (e expr) cast(t *pg.TypeName) {
 func (e expr) subLink(s *pg.SubLink) {
 	e.node(s.GetTestexpr())
 	e.operator(s.GetOperName())
+	if s.GetSubLinkType() == pg.SubLinkType_EXISTS_SUBLINK && e.lin != nil {
+		before := e.lin.origin
+		e.subquery(s.GetSubselect())
+		e.lin.origin.refs, e.lin.origin.lost = before.refs, before.lost // it tells whether there is a row
+		return
+	}
 	e.subquery(s.GetSubselect())
 }
 
@@ -156,6 +162,7 @@ func (e expr) inherit(c OutputColumn) {
 	e.lin.selected = e.lin.selected || c.Selected
 	e.lin.metadata = e.lin.metadata || c.Metadata
 	e.lin.counting = e.lin.counting || c.Counting
+	e.lin.origin.add(e.a, &c.origin)
 	if !c.Pure && !c.Metadata && !c.Counting {
 		e.lin.unknown = true
 	}
@@ -168,7 +175,7 @@ func (e expr) multiAssign(m *pg.MultiAssignRef) {
 		e.node(m.GetSource())
 		return
 	}
-	e.tainted()
+	e.untraceable()
 }
 
 // window walks a window definition: it decides about order, not values.

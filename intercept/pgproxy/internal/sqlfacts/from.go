@@ -30,9 +30,9 @@ func (e expr) fromItem(n *pg.Node) []*source {
 	case *pg.Node_RangeTableSample:
 		return e.sample(v.RangeTableSample)
 	case *pg.Node_RangeTableFunc:
-		return []*source{e.computed(n, v.RangeTableFunc.GetAlias())}
+		return []*source{e.computed(n, v.RangeTableFunc.GetAlias(), xmlColumns(v.RangeTableFunc))}
 	case *pg.Node_JsonTable:
-		return []*source{e.computed(n, v.JsonTable.GetAlias())}
+		return []*source{e.computed(n, v.JsonTable.GetAlias(), jsonColumns(v.JsonTable.GetColumns()))}
 	}
 	e.a.opaque("unknown FROM item")
 	e.node(n)
@@ -101,7 +101,7 @@ func (e expr) using(members []*source, j *pg.JoinExpr) {
 		return
 	}
 	for _, m := range members {
-		m.known = false
+		m.merged = true
 	}
 	for _, name := range stringsOf(j.GetUsingClause()) {
 		for _, m := range members {
@@ -156,12 +156,12 @@ func (e expr) subselect(r *pg.RangeSubselect) *source {
 func (e expr) derived(query *pg.Node) *source {
 	before, log := len(e.a.uses), len(e.a.log)
 	out := e.query(query)
-	src := &source{known: true, pure: true, all: span{log, len(e.a.log)}}
+	src := &source{known: true, pure: true, passes: true, out: out, all: span{log, len(e.a.log)}, whole: e.a.merge(out)}
 	for _, c := range out {
 		src.columns = append(src.columns, c.Name)
-		src.reads = append(src.reads, c.read)
 		src.known = src.known && !c.Star && c.Name != ""
 		src.starred = src.starred || c.Star
+		src.passes = src.passes && (!c.Star || c.expands != nil)
 		src.pure = src.pure && c.Pure
 	}
 	if len(out) == 0 {
@@ -189,7 +189,7 @@ func (e expr) fromFunction(r *pg.RangeFunction) *source {
 		}
 	}
 	e.a.filterAgain(e.a.log[before:]) // the arguments say how many rows there are
-	src := &source{name: functionName(r), scalar: true, pure: lin.pure() && !lin.metadata, all: span{before, len(e.a.log)}}
+	src := &source{name: functionName(r), scalar: true, pure: lin.pure() && !lin.metadata, all: span{before, len(e.a.log)}, whole: lin.made()}
 	return src.aliased(src.name, r.GetAlias())
 }
 
@@ -206,15 +206,35 @@ func functionName(r *pg.RangeFunction) string {
 	return name
 }
 
-// computed is XMLTABLE or JSON_TABLE.
-func (e expr) computed(n *pg.Node, alias *pg.Alias) *source {
+func xmlColumns(t *pg.RangeTableFunc) []string {
+	names := make([]string, 0, len(t.GetColumns()))
+	for _, n := range t.GetColumns() {
+		names = append(names, n.GetRangeTableFuncCol().GetColname())
+	}
+	return names
+}
+
+func jsonColumns(columns []*pg.Node) []string {
+	names := make([]string, 0, len(columns))
+	for _, n := range columns {
+		c := n.GetJsonTableColumn()
+		if c.GetName() != "" {
+			names = append(names, c.GetName())
+		}
+		names = append(names, jsonColumns(c.GetColumns())...)
+	}
+	return names
+}
+
+// computed is XMLTABLE or JSON_TABLE, with the names of its columns.
+func (e expr) computed(n *pg.Node, alias *pg.Alias, names []string) *source {
 	var lin lineage
 	walk := e.tracing(&lin)
 	walk.filter = false
 	before := len(e.a.log)
 	walk.generic(n.ProtoReflect())
 	e.a.filterAgain(e.a.log[before:]) // as above
-	src := &source{pure: lin.pure() && !lin.metadata, all: span{before, len(e.a.log)}}
+	src := &source{columns: names, starred: true, pure: lin.pure() && !lin.metadata, all: span{before, len(e.a.log)}, whole: lin.made()}
 	return src.aliased("", alias)
 }
 

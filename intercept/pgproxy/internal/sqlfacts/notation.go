@@ -22,8 +22,13 @@ func (e expr) indirection(n *pg.A_Indirection) {
 // function that is called on the value (manual, "Using Composite Types in
 // Queries"). Its value is never taken for one of constants.
 func (e expr) notation(name string, arg *pg.Node) {
-	e.a.st.Notations = appendNear(e.a.st.Notations, Notation{Name: name})
 	e.untraceable()
+	e.perhapsCall(name, arg)
+}
+
+// perhapsCall is a name that is a column's or a function's.
+func (e expr) perhapsCall(name string, arg *pg.Node) {
+	e.a.st.Notations = appendNear(e.a.st.Notations, Notation{Name: name})
 	switch e.a.functions.class[name] {
 	case classPure, classMetadata, classSetConfig: // the last wants three arguments
 	case 0:
@@ -45,6 +50,8 @@ func (e expr) member(src *source, name string) {
 		e.a.st.Notations = appendNear(e.a.st.Notations, Notation{Name: name, Of: Relation{target.schema, target.name}})
 	case src.scalar && src.name == name:
 		e.a.st.Notations = appendNear(e.a.st.Notations, Notation{Name: name})
+	case src.self, src.passes && src.starred:
+		e.perhapsCall(name, nil) // where it is no column it is taken for the whole row
 	default:
 		e.notation(name, nil)
 	}

@@ -191,6 +191,9 @@ type ColumnRef struct {
 	// Ambiguous says that the name was not qualified and that more than one
 	// relation could have it: it may be dropped if this relation does not.
 	Ambiguous bool
+	// Starred says that a star stands between the name and this relation: where no
+	// relation behind the star has such a column, the name is a function of its row.
+	Starred bool
 	// Unless is set on a "*" that stands for a name that means the whole row only
 	// where no column has it. It may be dropped if a relation in scope has it.
 	Unless string
@@ -218,8 +221,30 @@ type OutputColumn struct {
 	// of a set operation.
 	Selected bool
 
-	// read is the part of the analysis's log that the value comes from.
-	read span
+	// Traced says that the value is made of Sources, constants, parameters, and
+	// what the server tells of itself, and of nothing else.
+	Traced  bool
+	Sources []ColumnSource
+	// Direct says that the value is that of one of the sources as it is.
+	Direct bool
+	// Computed says that the value is none of a column as it is, whatever the server
+	// makes of the names in it.
+	Computed bool
+	// Steered says that rows decide about the value beyond whether it is met: it
+	// counts or combines rows, or is one of several that a query in FROM has made.
+	Steered bool
+
+	// read is the part of the analysis's log that the value comes from, origin what
+	// it is made of, expands what a star stands for.
+	read    span
+	origin  origin
+	expands []*source
+}
+
+// A ColumnSource is a column of a relation that a value is made of.
+type ColumnSource struct {
+	Relation Relation
+	Column   ColumnRef
 }
 
 // A Setting is a change to a setting.

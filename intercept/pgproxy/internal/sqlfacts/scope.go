@@ -26,10 +26,21 @@ type source struct {
 	columns []string
 	known   bool
 	starred bool // how many columns there are is not known
-	// reads are what a derived source's columns were read from, all what the whole
-	// of it was.
-	reads []span
+	// merged says that a join has merged columns, so that the source alone does not
+	// settle what an unqualified name means.
+	merged bool
+	// out are a derived source's columns, under the names that they were given
+	// inside; all is the part of the log that the whole of it was read from, whole
+	// what its values are made of.
+	out   []OutputColumn
 	all   span
+	whole origin
+	// passes says that columns which the names don't tell come through stars.
+	passes bool
+	// self is the recursive query that is being analysed; used, if there, notes that
+	// a query was referred to before it was analysed.
+	self bool
+	used *bool
 	// renamed are the names that an alias gives to a relation's first columns.
 	renamed []string
 	// pure says that a derived source's values come from no relation.
@@ -94,8 +105,8 @@ func aliasNames(alias *pg.Alias) []string { return stringsOf(alias.GetColnames()
 // readBy returns the part of the log that a column of a derived source comes from.
 // The whole of it is meant where that is not known.
 func (src *source) readBy(ref ColumnRef) span {
-	if i := slices.Index(src.columns, ref.Name); src.known && i >= 0 && i < len(src.reads) {
-		return src.reads[i]
+	if i := slices.Index(src.columns, ref.Name); src.known && i >= 0 && i < len(src.out) {
+		return src.out[i].read
 	}
 	return src.all
 }

@@ -1,6 +1,10 @@
 package sqlfacts
 
-import pg "github.com/pganalyze/pg_query_go/v6"
+import (
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
 
 // query analyses a query in a scope of its own, inside the walker's, and returns
 // the columns of its result.
@@ -60,14 +64,19 @@ func (e expr) setOperation(s *pg.SelectStmt) []OutputColumn {
 	e.a.st.SetOperation = true
 	left := e.branch(s.GetLarg())
 	right := e.branch(s.GetRarg())
-	out := combine(left, right)
+	out := e.a.combine(left, right)
 	for i := range out {
 		out[i].Selected = true
+		out[i].origin.steered = out[i].origin.steered || out[i].origin.computed
 		if len(left) == len(right) {
 			out[i].read = e.a.join(left[i].read, right[i].read)
 		}
 	}
-	e.sortByOutput(s.GetSortClause())
+	if !s.GetAll() || s.GetOp() != pg.SetOperation_SETOP_UNION {
+		e.compared(left)
+		e.compared(right)
+	}
+	e.sortByOutput(s.GetSortClause(), out)
 	return out
 }
 
@@ -77,32 +86,62 @@ func (e expr) branch(s *pg.SelectStmt) []OutputColumn {
 	return e.selectStmt(s)
 }
 
+// compared notes that rows are kept or dropped by the values of these columns.
+func (e expr) compared(columns []OutputColumn) {
+	for _, c := range columns {
+		e.a.filterAgain(e.a.log[c.read.from:c.read.to])
+	}
+}
+
 // sortByOutput is the ORDER BY of a set operation, which can name output columns
 // or their positions only.
-func (e expr) sortByOutput(items []*pg.Node) {
+func (e expr) sortByOutput(items []*pg.Node, out []OutputColumn) {
 	for _, n := range items {
 		item := n.GetSortBy()
 		e.operator(item.GetUseOp())
-		if item.GetNode().GetColumnRef() == nil {
-			e.position(item.GetNode())
-			e.filtering().node(item.GetNode())
+		e.sortItem(item.GetNode(), out)
+	}
+}
+
+func (e expr) sortItem(n *pg.Node, out []OutputColumn) {
+	if !e.a.spend(len(out) / 16) {
+		return
+	}
+	name, place := "", -1
+	switch fields := n.GetColumnRef().GetFields(); {
+	case len(fields) > 0:
+		name = fields[len(fields)-1].GetString_().GetSval()
+	case e.position(n):
+		place = int(n.GetAConst().GetIval().GetIval()) - 1
+	default:
+		e.filtering().node(n)
+		return
+	}
+	vague := hasStar(out)
+	for i := range out {
+		if vague || i == place || place < 0 && (out[i].Name == name || out[i].Name == "") {
+			e.compared(out[i : i+1])
 		}
 	}
 }
 
 // combine merges the columns of two branches by place.
-func combine(a, b []OutputColumn) []OutputColumn {
+func (an *analysis) combine(a, b []OutputColumn) []OutputColumn {
 	if len(a) != len(b) || hasStar(a) || hasStar(b) {
-		return opaqueColumns(a)
+		return an.opaqueColumns(a, b)
 	}
 	out := make([]OutputColumn, len(a))
 	for i := range a {
+		from := a[i].origin
+		from.refs = slices.Clip(from.refs)
+		from.add(an, &b[i].origin)
 		out[i] = OutputColumn{
 			Name: a[i].Name, Pure: a[i].Pure && b[i].Pure,
 			Metadata: a[i].harmless(false) && b[i].harmless(false) && (a[i].Metadata || b[i].Metadata),
 			Counting: a[i].harmless(true) && b[i].harmless(true) && (a[i].Counting || b[i].Counting),
 			Selected: a[i].Selected || b[i].Selected,
 			read:     a[i].read.cover(b[i].read),
+			origin:   from,
 		}
 	}
 	return out
@@ -121,11 +160,14 @@ func hasStar(columns []OutputColumn) bool {
 	return false
 }
 
-// opaqueColumns keeps names and stars only.
-func opaqueColumns(in []OutputColumn) []OutputColumn {
-	out := make([]OutputColumn, len(in))
-	for i, c := range in {
-		out[i] = OutputColumn{Name: c.Name, Star: c.Star, read: c.read}
+// opaqueColumns keeps names and stars only: each column may be any of both branches.
+func (an *analysis) opaqueColumns(a, b []OutputColumn) []OutputColumn {
+	either, right := an.merge(a), an.merge(b)
+	either.add(an, &right)
+	either.madeElsewhere()
+	out := make([]OutputColumn, len(a))
+	for i, c := range a {
+		out[i] = OutputColumn{Name: c.Name, Star: c.Star, read: c.read, origin: either}
 	}
 	return out
 }
@@ -139,7 +181,7 @@ func (e expr) values(rows []*pg.Node) []OutputColumn {
 			out = columns
 			continue
 		}
-		out = combine(out, columns)
+		out = e.a.combine(out, columns)
 	}
 	return out
 }
@@ -231,7 +273,13 @@ func (e expr) output(n *pg.Node) OutputColumn {
 	var lin lineage
 	before := len(e.a.log)
 	e.tracing(&lin).node(n)
-	c := OutputColumn{Name: outputName(n), Star: isStar(n), read: span{before, len(e.a.log)}}
+	c := OutputColumn{Name: outputName(n), Star: isStar(n), read: span{before, len(e.a.log)}, origin: lin.origin}
+	c.origin.steered = c.origin.steered || lin.counting || lin.metadata
+	c.origin.computed = c.origin.computed || n.GetColumnRef() == nil
+	c.Computed = certainlyComputed(n)
+	if c.Star {
+		c.expands = e.expansion(n)
+	}
 	if lin.pure() {
 		c.Selected = lin.selected
 		c.Pure = !lin.metadata && !lin.counting
@@ -268,4 +316,17 @@ func outputName(n *pg.Node) string {
 		return "?column?"
 	}
 	return ""
+}
+
+// certainlyComputed reports whether an expression can't be a column, as casts that
+// do nothing, fields and calls with one argument can.
+func certainlyComputed(n *pg.Node) bool {
+	switch v := n.GetNode().(type) {
+	case *pg.Node_AExpr, *pg.Node_BoolExpr, *pg.Node_CaseExpr, *pg.Node_CoalesceExpr, *pg.Node_MinMaxExpr,
+		*pg.Node_SubLink, *pg.Node_AArrayExpr, *pg.Node_RowExpr:
+		return true
+	case *pg.Node_FuncCall:
+		return len(v.FuncCall.GetArgs()) != 1
+	}
+	return false
 }

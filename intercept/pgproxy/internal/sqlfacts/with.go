@@ -1,7 +1,6 @@
 package sqlfacts
 
 import (
-	"maps"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -27,25 +26,33 @@ func (e expr) with(w *pg.WithClause) {
 	}
 }
 
-// recursive makes every query of the clause visible in all of them. While they
-// are being analysed nothing is known about their columns.
+// recursive makes every query of the clause visible in all of them. Until they
+// have been analysed nothing is known about their columns.
 func (e expr) recursive(w *pg.WithClause) {
 	e.a.st.SetOperation = true
+	pending := map[string]*source{}
 	for _, n := range w.GetCtes() {
 		name := n.GetCommonTableExpr().GetCtename()
-		e.sc.ctes[name] = &source{name: name}
+		pending[name] = &source{name: name, whole: origin{lost: true}, used: new(bool)}
+		e.sc.ctes[name] = pending[name]
 	}
-	done := map[string]*source{}
+	start, ahead := len(e.a.log), false
 	for _, n := range w.GetCtes() {
 		before := len(e.a.log)
+		self := pending[n.GetCommonTableExpr().GetCtename()]
+		ahead = ahead || *self.used // by one before it
+		self.self = true
 		src := e.cte(n.GetCommonTableExpr())
 		src.pure = false
+		src.settleRecursion(e.a)
 		if isSetOperation(n.GetCommonTableExpr().GetCtequery().GetSelectStmt()) {
 			e.a.filterAgain(e.a.log[before:]) // which rows come next depends on those before
 		}
-		done[src.name] = src
+		e.sc.ctes[src.name] = src
 	}
-	maps.Copy(e.sc.ctes, done)
+	if ahead {
+		e.a.filterAgain(e.a.log[start:]) // what was used before it was known may have been a filter
+	}
 }
 
 func (e expr) cte(cte *pg.CommonTableExpr) *source {
@@ -60,7 +67,7 @@ func (e expr) cte(cte *pg.CommonTableExpr) *source {
 		src = src.renamedTo(names)
 	}
 	if cte.GetSearchClause() != nil || cte.GetCycleClause() != nil {
-		src.known = false
+		src.known, src.passes = false, false
 	}
 	e.cycle(cte.GetCycleClause())
 	return src
@@ -77,6 +84,7 @@ func (src *source) renamedTo(names []string) *source {
 		src.known = true // names were all that was missing
 	}
 	src.known = src.known && len(names) <= len(src.columns)
+	src.passes = false // names may be those of columns that a star stands for
 	src.columns = append(slices.Clip(names), src.columns[min(len(names), len(src.columns)):]...)
 	return src
 }
