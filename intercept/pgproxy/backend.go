@@ -134,7 +134,15 @@ func (s *session) partial(typ byte, n int) error {
 // withheld.
 func (s *session) withholds(typ byte) bool {
 	e := s.queue.front()
-	return typ == msgDataRow && e != nil && e.withheld
+	if e == nil || !e.withheld {
+		return false
+	}
+	switch typ {
+	case msgRowDescription, msgDataRow, msgCopyOut, msgCopyData, msgCopyDone:
+		return true
+	default:
+		return false
+	}
 }
 
 // drop takes what has come of a message that is withheld, and what will come.
@@ -209,7 +217,7 @@ func (s *session) serverMessage(typ byte, body []byte) error {
 	if e.hidden {
 		return s.hiddenAnswer(e, typ, body)
 	}
-	if e.withheld && typ == msgRowDescription {
+	if s.withholds(typ) {
 		s.outgoing.change()
 		return nil
 	}

@@ -221,6 +221,8 @@ func (r *resolved) canBeWrapped() bool {
 		switch st.Tag {
 		case "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXECUTE", "EXPLAIN", "FETCH":
 			rows = rows || st.Rows || st.Output == nil
+		case "COPY":
+			rows = rows || st.Copy == sqlfacts.CopyToStdout
 		case "CALL", "DO":
 			return false // they may end a transaction themselves
 		default:

@@ -32,6 +32,7 @@ const (
 	msgBindComplete      = '2'
 	msgCloseComplete     = '3'
 	msgCommandComplete   = 'C'
+	msgCopyOut           = 'H'
 	msgDataRow           = 'D'
 	msgEmptyQuery        = 'I'
 	msgError             = 'E'
