@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -51,27 +52,47 @@ func LibpqInclude(t testing.TB) string {
 	return dir
 }
 
+// JDBC returns the path of PostgreSQL's JDBC driver, which is a package of Debian
+// and not of Homebrew.
+func JDBC(t testing.TB) string {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("no JDBC driver is installed here")
+	}
+	const installed = "/usr/share/java/postgresql.jar" // Debian's
+	if _, err := os.Stat(installed); err != nil {
+		unavailable(t, err)
+	}
+	return installed
+}
+
 // Python returns a python3 that has psycopg 3.
 func Python(t testing.TB) string {
+	t.Helper()
+	return PythonWith(t, "psycopg")
+}
+
+// PythonWith returns a python3 that has a package, as "psycopg2".
+func PythonWith(t testing.TB, name string) string {
 	t.Helper()
 	root, err := checkout.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := python(filepath.Join(checkout.Cache(root), "venv", "bin", "python3"), "python3", "/usr/bin/python3")
+	path, err := python(name, filepath.Join(checkout.Cache(root), "venv", "bin", "python3"), "python3", "/usr/bin/python3")
 	if err != nil {
 		unavailable(t, err)
 	}
 	return path
 }
 
-// python returns the first of the candidates that can import psycopg 3.
-func python(candidates ...string) (string, error) {
-	errs := []error{errors.New("no python3 with psycopg")}
+// python returns the first of the candidates that can import a package.
+func python(imports string, candidates ...string) (string, error) {
+	errs := []error{errors.New("no python3 with " + imports)}
 	for _, name := range candidates {
 		path, err := exec.LookPath(name)
 		if err == nil {
-			err = exec.Command(path, "-c", "import psycopg").Run()
+			err = exec.Command(path, "-c", "import "+imports).Run()
 		}
 		if err == nil {
 			return path, nil

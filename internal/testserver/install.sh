@@ -47,6 +47,8 @@ install_debian() {
 	have_server pgbench || want="$want postgresql-contrib"
 	have_server psql || want="$want postgresql-client"
 	have_psycopg || want="$want python3 python3-psycopg"
+	/usr/bin/python3 -c 'import psycopg2, asyncpg' >/dev/null 2>&1 || want="$want python3 python3-psycopg2 python3-asyncpg"
+	{ have java && [ -e /usr/share/java/postgresql.jar ]; } || want="$want default-jdk-headless libpostgresql-jdbc-java"
 	{ have node && have npm; } || want="$want nodejs npm"
 	have cc || want="$want gcc libc6-dev"
 	[ -e /usr/include/postgresql/libpq-fe.h ] || want="$want libpq-dev"
@@ -59,7 +61,7 @@ install_homebrew() {
 	{ have node && have npm; } || brew install node
 	if ! have_psycopg; then
 		python3 -m venv "$cache/venv"
-		"$cache/venv/bin/pip" install --quiet 'psycopg[binary]==3.2.10'
+		"$cache/venv/bin/pip" install --quiet 'psycopg[binary]==3.2.10' psycopg2-binary==2.9.10 asyncpg==0.30.0
 	fi
 }
 
