@@ -133,8 +133,12 @@ func TestPgbench(t *testing.T) {
 		r := newRig(t, rigConfig{driver: d, recorder: forgetting()})
 		runPgbench(t, r.pg.Env(), "-i", "-q", "-s", "1")
 		for _, mode := range []string{"simple", "extended", "prepared"} {
-			runPgbench(t, append(os.Environ(), r.env()...), "-n", "-S", "-M", mode, "-c", "4", "-t", "100")
-			runPgbench(t, append(os.Environ(), r.env()...), "-n", "-M", mode, "-c", "4", "-t", "20")
+			runPgbench(t, append(os.Environ(), r.env()...), "-n", "-S", "-M", mode, "-c", "8", "-t", "100")
+			runPgbench(t, append(os.Environ(), r.env()...), "-n", "-M", mode, "-c", "8", "-t", "10")
+			runPgbench(t, append(os.Environ(), r.env()...), "-n", "-S", "-C", "-M", mode, "-c", "2", "-t", "5") // a connection for each
+		}
+		if rows := r.pg.Query("SELECT count(*), sum(delta) = (SELECT sum(abalance) FROM pgbench_accounts) FROM pgbench_history"); rows[0][0] != "240" || rows[0][1] != "t" {
+			t.Errorf("the history holds %q, want 240 rows that add up", rows)
 		}
 	})
 }

@@ -59,7 +59,7 @@ func describeScript() string {
 	for _, name := range []string{"people", "parted", "parted_low", "child", "fast", "names", "counted", "lower_names", "numbers", "abroad", "pair", `"Odd Name".*`, "no_such_thing", "pg_class"} {
 		b.WriteString("\\d+ " + name + "\n")
 	}
-	b.WriteString("\\l postgres\n\\dt *.*\n\\dS people\n\\df+ add\n\\sf add\n\\sv names\n\\dT+ mood\n\\do <+>\n\\ef no_such_function\n")
+	b.WriteString("\\l postgres\n\\dtS information_schema.*\n\\dS people\n\\df+ add\n\\sf add\n\\sv names\n\\dT+ mood\n\\do <+>\n\\ef no_such_function\n")
 	return b.String()
 }
 
