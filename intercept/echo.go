@@ -83,14 +83,14 @@ func (e *Echo) prepare() {
 	}
 	e.shift = new([1 << echoBits]uint8)
 	for i := range e.shift {
-		e.shift[i] = uint8(e.window - 1)
+		e.shift[i] = uint8(e.window - 1) //nolint:gosec // at most maxWindow
 	}
 	e.ends = make(map[uint16][]int32)
 	for i, n := range e.needles {
 		window := n.text[n.anchor : n.anchor+e.window]
 		for at := 1; at < len(window); at++ {
 			h := block(window[at-1], window[at])
-			e.shift[h] = min(e.shift[h], uint8(len(window)-1-at))
+			e.shift[h] = min(e.shift[h], uint8(len(window)-1-at)) //nolint:gosec // at most maxWindow
 		}
 		h := block(window[len(window)-2], window[len(window)-1])
 		e.ends[h] = append(e.ends[h], int32(i))
@@ -131,7 +131,7 @@ func (e *Echo) unused(candidates string) byte {
 }
 
 func block(a, b byte) uint16 {
-	return uint16(uint32(a)<<4^uint32(b)*5) % (1 << echoBits)
+	return (uint16(a)<<4 ^ uint16(b)*5) % (1 << echoBits)
 }
 
 // span is where a needle was found.
@@ -153,8 +153,24 @@ func (e *Echo) find(p []byte, found func(span)) {
 }
 
 // skip returns the next end of a window, from i on, behind which a needle may
-// stand. Clean data spends its time here.
+// stand. Clean data spends its time here, waiting for one look-up after another, so
+// long data is searched in two places at a time.
 func (e *Echo) skip(p []byte, i int) int {
+	for len(p)-i >= 2*minLane {
+		half := i + minLane
+		at, clean := e.skipTwo(p, i, half, half+minLane)
+		if !clean {
+			return e.skipOne(p, at)
+		}
+		i = at
+	}
+	return e.skipOne(p, i)
+}
+
+// minLane is the length of what is searched in each of two places.
+const minLane = 1 << 10
+
+func (e *Echo) skipOne(p []byte, i int) int {
 	shift := e.shift
 	for i > 0 && i < len(p) {
 		step := shift[block(p[i-1], p[i])]
@@ -164,6 +180,27 @@ func (e *Echo) skip(p []byte, i int) int {
 		i += int(step)
 	}
 	return i
+}
+
+// skipTwo goes from i to half and from half to end. Where it finds nothing it
+// returns where to go on behind end; otherwise some place from i on before which
+// there is nothing.
+func (e *Echo) skipTwo(p []byte, i, half, end int) (at int, clean bool) {
+	shift := e.shift
+	j := half
+	p = p[:end]
+	for i > 0 && i < half && j < len(p) {
+		a, b := shift[block(p[i-1], p[i])], shift[block(p[j-1], p[j])]
+		if a == 0 || b == 0 {
+			return i, false
+		}
+		i += int(a)
+		j += int(b)
+	}
+	if i = e.skipOne(p[:half], i); i < half {
+		return i, false
+	}
+	return e.skipOne(p, j), true
 }
 
 // at reports whether the needle stands where its window begins at i.
@@ -250,9 +287,9 @@ func (e *Echo) Redact(p []byte) bool {
 
 // Contains reports whether a secret appears in p.
 func (e *Echo) Contains(p []byte) bool {
-	any := false
-	e.find(p, func(span) { any = true })
-	return any
+	found := false
+	e.find(p, func(span) { found = true })
+	return found
 }
 
 // Longest is the longest stretch of bytes that an appearance may take, 0 if there

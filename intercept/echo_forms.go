@@ -58,7 +58,7 @@ func plain(s string) needle { return needle{text: []byte(s)} }
 // forms are a secret's appearances: as it is, quoted and escaped for SQL, JSON,
 // URLs and HTML, in UTF-16, hexadecimal and base64.
 func forms(s string) []needle {
-	var out []needle
+	out := make([]needle, 0, 32)
 	for _, once := range escapes(s) { // and once more: JSON in a row, a literal in JSON
 		out = append(out, plain(once))
 		if once != s {
@@ -141,9 +141,7 @@ func jsonText(s string, forHTML bool) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(forHTML)
-	if enc.Encode(s) != nil { // a string can always be encoded
-		return s
-	}
+	_ = enc.Encode(s) //nolint:errchkjson // a string can always be encoded
 	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSuffix(b.String(), "\n"), `"`), `"`)
 }
 
@@ -165,9 +163,9 @@ func asciiJSON(s string) string {
 // wide is s in UTF-16, without the zero at its end or, of the other order of
 // bytes, its beginning: what both orders share.
 func wide(s string) string {
-	var b []byte
+	b := make([]byte, 0, 2*len(s))
 	for _, unit := range utf16.Encode([]rune(s)) {
-		b = append(b, byte(unit), byte(unit>>8))
+		b = append(b, byte(unit&0xff), byte(unit>>8))
 	}
 	if len(b) < 2 || len(b) != 2*len(s) { // beyond ASCII the orders share nothing
 		return ""
@@ -178,7 +176,7 @@ func wide(s string) string {
 // base64Forms are what base64 makes of s wherever s begins in what is encoded,
 // without the digits at the ends that depend on what stands beside it.
 func base64Forms(s string) []needle {
-	var out []needle
+	out := make([]needle, 0, 6)
 	for offset := range 3 {
 		whole := append(make([]byte, offset), s...)
 		from, to := (8*offset+5)/6, 8*len(whole)/6

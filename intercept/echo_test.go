@@ -2,7 +2,7 @@ package intercept
 
 import (
 	"bytes"
-	"crypto/md5" //nolint:gosec // what PostgreSQL stores
+	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -214,6 +214,28 @@ func BenchmarkNewEcho(b *testing.B) {
 }
 
 func md5Of(s string) string {
-	sum := md5.Sum([]byte(s)) //nolint:gosec // what PostgreSQL stores
+	sum := md5.Sum([]byte(s))
 	return hex.EncodeToString(sum[:])
+}
+
+// Wherever in a long text, in whichever of the places that are searched at a time.
+func TestEchoInLongData(t *testing.T) {
+	for _, password := range []string{"s3cr3t", "correct-horse-battery"} {
+		e := echoOf(password)
+		clean := bytes.Repeat([]byte("s3cr3.correct-horse 0123456789abcdef;"), 150)
+		for at := 0; at+len(password) <= len(clean); at++ {
+			text := bytes.Clone(clean)
+			copy(text[at:], password)
+			want := bytes.Clone(text)
+			copy(want[at:], strings.Repeat("*", len(password)))
+			other := (at + 2500) % (len(text) - len(password))
+			if d := other - at; d > len(password) || -d > len(password) {
+				copy(text[other:], password)
+				copy(want[other:], strings.Repeat("*", len(password)))
+			}
+			if !e.Redact(text) || !bytes.Equal(text, want) {
+				t.Fatalf("%s at %d", password, at)
+			}
+		}
+	}
 }

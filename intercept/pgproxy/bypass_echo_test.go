@@ -39,7 +39,6 @@ COPY (SELECT note FROM vault) TO '/tmp/headgate-echo-test.txt';`
 // echoAttempts bring the password back in some way; twins do the same with
 // another text.
 func echoAttempts() []attempt {
-	const s = `(SELECT note FROM vault)`
 	padded := func(expr string) string {
 		return `SELECT ` + expr + ` FROM (SELECT repeat('.', n) || note || '.-.' AS p FROM vault, generate_series(0, 80) n) t`
 	}

@@ -17,9 +17,10 @@ type limiter struct {
 	// serial numbers the messages under a limit.
 	serial uint64
 	timer  *time.Timer
-	// running counts the timer and what it started; over ends it.
+	// running counts the timer and what it started, which ends with ctx.
 	running sync.WaitGroup
-	over    chan struct{}
+	ctx     context.Context //nolint:containedctx // the session's life
+	cancel  context.CancelFunc
 }
 
 // errUnstoppable says that the server could not be told to stop.
@@ -104,10 +105,9 @@ func (s *session) overrun(e *entry, r *intercept.Refusal) {
 // stop asks the server to cancel the message of that number until it has.
 func (s *session) stop(serial uint64) {
 	for s.beginStop(serial) {
-		ctx, cancel := context.WithTimeout(context.Background(), s.proxy.cfg.ConnectTimeout)
-		unlink := s.limiter.bind(cancel)
+		ctx, cancel := context.WithTimeout(s.limiter.ctx, s.proxy.cfg.ConnectTimeout)
 		err := s.cancelUpstream(ctx)
-		unlink()
+		cancel()
 		s.mu.Lock()
 		s.cancelling = false
 		ended := s.ended != nil
@@ -120,22 +120,9 @@ func (s *session) stop(serial uint64) {
 		}
 		select {
 		case <-time.After(again):
-		case <-s.limiter.over:
+		case <-s.limiter.ctx.Done():
 		}
 	}
-}
-
-// bind has cancel called at the session's end, until it is unlinked.
-func (l *limiter) bind(cancel context.CancelFunc) (unlink func()) {
-	done := make(chan struct{})
-	l.running.Go(func() {
-		select {
-		case <-done:
-		case <-l.over:
-		}
-		cancel()
-	})
-	return func() { close(done) }
 }
 
 // beginStop reports whether there is still something to stop.
@@ -158,6 +145,6 @@ func (s *session) stopLimiter() {
 	s.stopClock()
 	s.moved.Broadcast()
 	s.mu.Unlock()
-	close(s.limiter.over)
+	s.limiter.cancel()
 	s.limiter.running.Wait()
 }

@@ -13,9 +13,9 @@ import (
 type fields struct {
 	severity, code string
 	routine        string // of the server's source, where it was raised
-	within         bool // raised inside a function or trigger
-	positioned     bool // says where in the client's text it went wrong
-	nested         bool // is about a text that the client did not send
+	within         bool   // raised inside a function or trigger
+	positioned     bool   // says where in the client's text it went wrong
+	nested         bool   // is about a text that the client did not send
 	raw            []byte
 }
 

@@ -117,7 +117,7 @@ func newSession(p *Interceptor, g *intercept.Guard, up *upstream, shelf *shelf) 
 	s.moved.L = &s.mu
 	s.names.limit = p.cfg.MaxNames
 	s.batch = 1
-	s.limiter.over = make(chan struct{})
+	s.limiter.ctx, s.limiter.cancel = context.WithCancel(g.Context())
 	return s
 }
 
