@@ -94,6 +94,7 @@ type Gateway struct {
 	cfg    Config
 	routes map[string]*Route
 	watch  *watch
+	echoes intercept.Echoes
 
 	ctx    context.Context //nolint:containedctx // the Gateway's life
 	cancel context.CancelCauseFunc

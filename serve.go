@@ -95,7 +95,7 @@ func (g *Gateway) serve(ctx context.Context, r *Route, conn net.Conn, proof *ide
 		Target:   policy.Target{Name: r.Name, Protocol: r.Interceptor.Protocol(), Labels: r.Labels},
 		Identity: g.cfg.Identity, Policy: g.cfg.Policy, Recorder: g.cfg.Recorder, Approver: g.cfg.Approver,
 		Source: r.Credentials, Proof: proof, DecisionTimeout: g.cfg.DecisionTimeout,
-		Observer: s, Now: g.cfg.Now,
+		Observer: s, Now: g.cfg.Now, Echoes: &g.echoes,
 	})
 	if err != nil {
 		return errors.Join(err, conn.Close())

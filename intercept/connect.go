@@ -122,7 +122,7 @@ func (g *Guard) injects(cred *credsource.Credential) {
 		return
 	}
 	g.injected = append(g.injected, cred)
-	g.echo.Store(newEcho(g.injected))
+	g.echo.Store(g.cfg.Echoes.of(g.injected))
 }
 
 // releaseTimeout bounds giving a lease back before the session's end.

@@ -31,6 +31,9 @@ type GuardConfig struct {
 	// Proof, when set, is verified by Identify in place of what the client
 	// presents: the host has brought it in process.
 	Proof *identity.Proof
+	// Echoes are shared by the Guards of one host, so that what finds a credential is
+	// made once; nil means that each Guard makes its own.
+	Echoes *Echoes
 	// DecisionTimeout bounds one evaluation of the policy; zero means 1 s.
 	DecisionTimeout time.Duration
 	// Observer is told what happens; nil means nobody is.
