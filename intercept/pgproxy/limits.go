@@ -173,7 +173,7 @@ func (s *session) unwrap(e *entry, commit bool) {
 	}
 	s.failed = s.failed || !commit
 	s.replace(e, statusOpen, func() {
-		s.send(appendQuery(nil, sql), entry{kind: msgQuery, hidden: true, bracket: true, last: true})
+		s.send(appendQuery(nil, sql), entry{kind: msgQuery, hidden: true, bracket: true, last: true, rollsBack: !commit})
 		s.nextBatch()
 	})
 }
@@ -199,6 +199,10 @@ func (s *session) bracketAnswer(e *entry, typ byte, body []byte) error {
 	case typ == msgCommandComplete:
 		return nil
 	case typ == msgReadyForQuery && len(body) == 1:
+		if e.last && body[0] != statusIdle { // a cancel request has hit it
+			s.unwrap(e, false)
+			return nil
+		}
 		if e.last {
 			s.outgoing.out = appendReady(s.outgoing.out, body[0])
 		}

@@ -290,3 +290,20 @@ func TestDeferredConstraintUnderLimit(t *testing.T) {
 		c.query("INSERT INTO u VALUES (1), (2) RETURNING id", append(answer("INSERT 0 2", "1", "2"), "ZI")...)
 	})
 }
+
+// A cancel request that hits the COMMIT which the gateway has put behind a Query
+// ends as it would have ended without.
+func TestCancelAtTheEndOfAWrappedQuery(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d driver) {
+		r := newRig(t, rigConfig{driver: d, policy: limiting(policy.Limit{Rows: 3}), setup: itemsSetup + `;
+CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION doze()`})
+		c := r.session(t)
+		c.send(&pgproto3.Query{String: "INSERT INTO items VALUES (77) RETURNING id"})
+		r.eventually(t, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep' AND query = 'COMMIT'", "1")
+		r.cancelRequest(t, c.key.ProcessID, c.key.SecretKey)
+		c.expect(append(answer("INSERT 0 1", "77"), "ERROR 57014", "ZI")...)
+		r.wantItems("10")
+		c.query("SELECT 1", append(answer("SELECT 1", "1"), "ZI")...)
+	})
+}

@@ -67,6 +67,8 @@ func (s *session) serverError(e *entry, body []byte) error {
 	switch {
 	case e != nil && e.bracket && !e.last && !f.fatal():
 		return fmt.Errorf("%w: BEGIN failed", errMalformed)
+	case e != nil && e.rollsBack && !f.fatal():
+		s.outgoing.change() // the client has been told of what counts
 	case e != nil && e.refusal != nil && !f.fatal():
 		s.outgoing.change()
 		s.outgoing.out = appendEntryRefusal(s.outgoing.out, e, f)

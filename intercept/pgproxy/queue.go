@@ -50,8 +50,8 @@ type entry struct {
 	over     *intercept.Refusal
 	withheld bool
 	// wrapped says that the gateway has begun a transaction around a Query; bracket
-	// marks what begins and ends it, last what ends it.
-	wrapped, bracket, last bool
+	// marks what begins and ends it, last what ends it, rollsBack a ROLLBACK.
+	wrapped, bracket, last, rollsBack bool
 }
 
 // queue is a ring of entries.
