@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
@@ -90,7 +91,7 @@ func (s *session) analysis(text string) (*sqlfacts.Query, error) {
 // reanalyze resolves a prepared statement again: the catalogue, or what the
 // statement's own names mean, may have changed.
 func (s *session) reanalyze(st *statement) (*resolved, *wait, *intercept.Refusal) {
-	if !st.query.usesNames && st.query.catalogue == s.shelf.newest.Load() {
+	if !st.query.usesNames && st.query.catalogue == s.shelf.newest.Load() && !s.shelf.due(time.Now(), s.proxy.cfg.CatalogueMaxAge) {
 		return st.query, nil, st.query.refusal
 	}
 	r, w, refusal := s.resolve(st.query.query)
@@ -117,7 +118,7 @@ func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refus
 			c.remember(q, r)
 		}
 	}
-	if r.unknown && !s.shelf.stale.Swap(true) {
+	if r.unknown && !s.shelf.stale.Swap(true) && time.Since(c.loaded) > minRefresh {
 		if w, refusal := s.refreshCatalogue(); w != nil || refusal != nil {
 			return nil, w, refusal
 		}
