@@ -65,22 +65,35 @@ func FuzzDifferential(f *testing.F) {
 }
 
 // pair is a database behind a gateway and one like it without.
-type pair struct {
-	rig    *rig
-	direct *testserver.PG
+type pair struct{ direct, through side }
+
+// side is a way to a database, and a connection that resets it.
+type side struct {
+	url, database string
+	own           *pgconn.PgConn
 }
 
 func newPair(t testing.TB, d driver) *pair {
 	r := newRig(t, rigConfig{driver: d, recorder: forgetting(), proxy: pgproxy.Config{PassNotifications: true}})
-	return &pair{rig: r, direct: testserver.Postgres(t)}
+	direct := testserver.Postgres(t)
+	return &pair{direct: newSide(t, direct.URL(), direct), through: newSide(t, r.url(), r.pg)}
+}
+
+func newSide(t testing.TB, url string, pg *testserver.PG) side {
+	own, err := pgconn.Connect(context.Background(), pg.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = own.Close(context.Background()) })
+	return side{url, pg.Database, own}
 }
 
 // differs reports whether the answers to a sequence differ, and how.
 func (p *pair) differs(t testing.TB, s *sequence) bool {
 	t.Helper()
 	answers := make(chan []string, 1)
-	go func() { answers <- p.play(t, p.direct.URL(), p.direct, s) }()
-	through := p.play(t, p.rig.url(), p.rig.pg, s)
+	go func() { answers <- p.direct.play(t, s) }()
+	through := p.through.play(t, s)
 	direct := <-answers
 	i := 0
 	for ; i < min(len(direct), len(through)); i++ {
@@ -133,11 +146,13 @@ CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE FUNCTION talk(x int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'talking of %', x; IF x > 5 THEN RAISE EXCEPTION 'too much: %', x USING HINT = 'less'; END IF; RETURN x; END $$`
 
 // play sends a sequence and returns the answers up to the end of the connection.
-func (p *pair) play(t testing.TB, url string, pg *testserver.PG, s *sequence) []string {
-	pg.Exec(differentialSchema)
+func (e *side) play(t testing.TB, s *sequence) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	connected, err := pgconn.Connect(ctx, url)
+	if _, err := e.own.Exec(ctx, differentialSchema).ReadAll(); err != nil {
+		t.Errorf("reset: %v", err)
+	}
+	connected, err := pgconn.Connect(ctx, e.url)
 	if err != nil {
 		t.Errorf("connect: %v", err)
 		return nil
@@ -151,7 +166,7 @@ func (p *pair) play(t testing.TB, url string, pg *testserver.PG, s *sequence) []
 	if err := h.Conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Errorf("deadline: %v", err)
 	}
-	a := &answers{conn: h.Conn, database: pg.Database, oids: map[uint32]uint32{}}
+	a := &answers{conn: h.Conn, database: e.database, oids: map[uint32]uint32{}}
 	for _, group := range s.groups {
 		if _, err := h.Conn.Write(group); err != nil {
 			break // the server has hung up: what it said before is what counts
