@@ -322,19 +322,20 @@ SET client_min_messages = 'debug1'
 SET client_min_messages = 'error'
 SET work_mem = '4MB'`
 
+// cursors have names of their own: an Execute of an SQL cursor is not carried.
 const cursors = `
-DECLARE cursor CURSOR FOR SELECT id, s FROM t ORDER BY id
-DECLARE cursor SCROLL CURSOR WITH HOLD FOR SELECT id FROM t ORDER BY id
-DECLARE a BINARY CURSOR FOR SELECT id, b FROM t LEFT JOIN u ON k = id ORDER BY id
-FETCH cursor
-FETCH 3 FROM cursor
-FETCH ALL cursor
-FETCH BACKWARD 1 FROM cursor
-MOVE 2 IN cursor
-FETCH 2 a
-CLOSE cursor
+DECLARE moving CURSOR FOR SELECT id, s FROM t ORDER BY id
+DECLARE moving SCROLL CURSOR WITH HOLD FOR SELECT id FROM t ORDER BY id
+DECLARE bin BINARY CURSOR FOR SELECT id, b FROM t LEFT JOIN u ON k = id ORDER BY id
+FETCH moving
+FETCH 3 FROM moving
+FETCH ALL moving
+FETCH BACKWARD 1 FROM moving
+MOVE 2 IN moving
+FETCH 2 bin
+CLOSE moving
 CLOSE ALL
-UPDATE t SET s = 'here' WHERE CURRENT OF cursor`
+UPDATE t SET s = 'here' WHERE CURRENT OF moving`
 
 const definitions = `
 CREATE TABLE x (a int PRIMARY KEY, b text)

@@ -37,6 +37,17 @@ func (x *execution) masks() bool {
 	return x.rules != nil && (x.sensitive || x.rules.rules.Detects())
 }
 
+// distrusted returns the execution of what may be another statement by now: where
+// its columns come from can't be told.
+func (x *execution) distrusted() *execution {
+	if x.distrust {
+		return x
+	}
+	other := *x
+	other.distrust, other.sensitive, other.plan = true, true, nil
+	return &other
+}
+
 // passes reports whether rows go through unchanged.
 func (x *execution) passes() bool {
 	return !x.masks() || x.plan != nil && x.plan.Empty()

@@ -300,6 +300,10 @@ func (s *session) nameChanged(p *portal) (*wait, bool) {
 // sendExecute sends an Execute, behind a Describe of the gateway's own where the
 // layout of rows to be masked is not known otherwise.
 func (s *session) sendExecute(msg []byte, name string, p *portal) {
+	s.doubt(p.run, p)
+	if p.doubtful && p.run.rules != nil {
+		p.run, p.described = p.run.distrusted(), false
+	}
 	if !p.run.passes() && p.run.plan == nil && !p.described {
 		s.send(appendDescribePortal(nil, name), entry{kind: msgDescribe, portal: p, hidden: true, undo: p.describe()})
 	}

@@ -21,6 +21,9 @@ type portal struct {
 	formats []int16
 	// described says that a RowDescription of the portal is on its way or here.
 	described bool
+	// doubtful says that code which the gateway can't see may have put another
+	// portal in its place since.
+	doubtful bool
 	// command is what was judged when the portal was bound.
 	command *policy.Command
 	// cursor is what an SQL cursor reads; then statement and run are nil.
@@ -135,21 +138,33 @@ func (n *names) endTransaction(answered uint64, committed bool) {
 	}
 }
 
-// forgetPortals forgets what names of portals mean, but for one: something has
-// been run that could have closed them and opened others by their names.
-func (n *names) forgetPortals(but *portal) {
+// forgetCursors forgets what names of cursors mean, but for one: something has
+// been run that could have closed them and opened others by their names. Portals
+// of the protocol that were bound so far are doubtful for the same reason.
+func (n *names) forgetCursors(but *portal) {
 	for name, p := range n.portals {
-		if p != but && name != "" {
+		if p != but && p.statement == nil {
 			delete(n.portals, name)
 		}
 	}
 }
 
-// rollBack forgets the portals and cursors of a transaction, which a ROLLBACK, to
-// a savepoint too, may have ended.
+// doubtPortals notes that a statement is on its way that could put others in the
+// place of all named portals but one.
+func (n *names) doubtPortals(but *portal) {
+	for name, p := range n.portals {
+		if p != but && name != "" {
+			p.doubtful = true
+		}
+	}
+}
+
+// rollBack forgets the cursors of a transaction, which a ROLLBACK, to a savepoint
+// too, may have ended. Which portals of the protocol it has ended the server knows:
+// nothing can take the place of one unnoticed.
 func (n *names) rollBack() {
 	for name, p := range n.portals {
-		if !p.kept {
+		if !p.kept && p.statement == nil {
 			delete(n.portals, name)
 		}
 	}

@@ -39,6 +39,7 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 			return
 		}
 		wrapped := s.wrap(run)
+		s.doubt(run, nil)
 		s.send(msg, entry{kind: msgQuery, run: run, judged: true, verdict: v, renames: r.renames, wrapped: wrapped})
 		s.nextBatch()
 	}), nil
@@ -177,12 +178,22 @@ func (s *session) statementDone(e *entry) {
 		run.plan = nil
 	}
 	if t.statement.UnknownFunctions || t.lost {
-		s.names.forgetPortals(s.atWork(e, t))
+		s.names.forgetCursors(s.atWork(e, t))
 	}
 	if changesNames(t.statement) {
 		s.rename(t, run)
 		e.renames--
 		s.namesPending--
+	}
+}
+
+// doubt notes what names no longer surely mean when run is sent, on portal p.
+func (s *session) doubt(run *execution, p *portal) {
+	for _, t := range run.query.traced {
+		if t.statement.UnknownFunctions || t.lost {
+			s.names.doubtPortals(p)
+			return
+		}
 	}
 }
 
