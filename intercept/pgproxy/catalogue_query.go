@@ -22,7 +22,7 @@ func catalogueQueries() []string {
 			` WHERE a.attgenerated <> '' AND d.refclassid = 1259 AND d.refobjid = ad.adrelid AND d.refobjsubid NOT IN (0, ad.adnum)`,
 		ownFunctions, ownOperators,
 		viewDefinitions,
-		`SELECT proname, CASE WHEN bool_or(provolatile = 'v') THEN 'v' WHEN bool_or(provolatile = 's') THEN 's' ELSE 'i' END` +
+		`SELECT proname, CASE max(CASE provolatile WHEN 'v' THEN 2 WHEN 's' THEN 1 ELSE 0 END) WHEN 2 THEN 'v' WHEN 1 THEN 's' ELSE 'i' END` +
 			` FROM pg_catalog.pg_proc WHERE oid < 16384 GROUP BY proname`,
 		`SELECT current_user`,
 		`SHOW search_path`,

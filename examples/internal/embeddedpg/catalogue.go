@@ -23,11 +23,13 @@ CREATE TABLE pg_catalog.pg_type (oid oid PRIMARY KEY, typname name NOT NULL, typ
 CREATE TABLE pg_catalog.pg_inherits (inhrelid oid NOT NULL, inhparent oid NOT NULL, inhseqno int4 NOT NULL);
 CREATE TABLE pg_catalog.pg_rewrite (oid oid PRIMARY KEY, rulename name NOT NULL, ev_class oid NOT NULL, ev_type text NOT NULL, ev_action text NOT NULL);
 CREATE TABLE pg_catalog.pg_proc (oid oid PRIMARY KEY, proname name NOT NULL, pronamespace oid NOT NULL, provolatile text NOT NULL,
+	prosecdef bool NOT NULL DEFAULT 0,
 	prosrc text NOT NULL DEFAULT '');
 CREATE TABLE pg_catalog.pg_operator (oid oid PRIMARY KEY, oprname name NOT NULL, oprnamespace oid NOT NULL, oprcode oid NOT NULL);
 CREATE TABLE pg_catalog.pg_attrdef (oid oid PRIMARY KEY, adrelid oid NOT NULL, adnum int2 NOT NULL, adbin text NOT NULL);
 CREATE TABLE pg_catalog.pg_depend (classid oid NOT NULL, objid oid NOT NULL, objsubid int4 NOT NULL,
 	refclassid oid NOT NULL, refobjid oid NOT NULL, refobjsubid int4 NOT NULL, deptype text NOT NULL);
+CREATE TABLE pg_catalog.pg_locks (database oid, relation oid, mode text);
 CREATE TABLE pg_catalog.pg_database (oid oid PRIMARY KEY, datname name NOT NULL);
 INSERT INTO pg_catalog.pg_namespace (oid, nspname) VALUES (11, 'pg_catalog'), (2200, 'public');
 INSERT INTO pg_catalog.pg_class (oid, relname, relnamespace) VALUES (2615, 'pg_namespace', 11), (1259, 'pg_class', 11),
