@@ -176,6 +176,8 @@ func FuzzHostileServer(f *testing.F) {
 	f.Add(byte(0), []byte(nil), []byte(nil))
 	f.Add(byte(1), []byte("1\x00\x00\x00\x04"), []byte("2\x00\x00\x00\x04"))
 	f.Add(byte(1), []byte("1\x00\x00\x00\x042\x00\x00\x00\x04n\x00\x00\x00\x04"), []byte("C\x00\x00\x00\x0dSELECT 1\x00Z\x00\x00\x00\x05I"))
+	f.Add(byte(2), []byte("E\x00\x00\x00\x0eC42601\x00\x00\x00"), []byte("Z\x00\x00\x00\x05I"))
+	f.Add(byte(3), []byte("3\x00\x00\x00\x04"), []byte("E\x00\x00\x00\x05\x00Z\x00\x00\x00\x05I"))
 	f.Add(byte(0), []byte("Z\x00\x00\x00\x05I"), []byte("N\x00\x00\x00\x05\x00"))
 	f.Add(byte(0), []byte("S\x00\x00\x00\x20standard_conforming_strings\x00"), []byte("A\x00\x00\x00\x0a\x00\x00\x00\x00a\x00"))
 	f.Fuzz(func(t *testing.T, kind byte, before, behind []byte) {
@@ -183,10 +185,16 @@ func FuzzHostileServer(f *testing.F) {
 			return
 		}
 		s := detached(t, policy.Mask{Table: "public.secret", Column: "value", Method: "redact"})
-		if kind%2 == 0 {
+		switch kind % 5 {
+		case 0:
 			s.feed(appendQuery(nil, "SELECT value FROM secret"))
-		} else {
+		case 1:
 			s.feed(extendedBytes("SELECT value FROM secret"))
+		case 2: // a failing message in the client's place
+			s.feed(appendQuery(nil, "SELEC value FROM secret"))
+		case 3: // behind a message of the gateway's own
+			s.feed(append(appendMessage(nil, msgDescribe, func(b []byte) []byte { return append(b, 'S', 0) }), msgSync, 0, 0, 0, 4))
+		case 4: // nothing has been asked
 		}
 		in := append(append(bytes.Clone(before), row...), behind...)
 		for len(in) > 0 {

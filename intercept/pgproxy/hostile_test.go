@@ -3,7 +3,6 @@ package pgproxy_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"runtime"
 	"strings"
 	"testing"
@@ -141,15 +140,25 @@ func TestClientLeavesMidResult(t *testing.T) {
 
 // A client that closes only its sending side has ended the session.
 func TestHalfOpen(t *testing.T) {
-	r := newRig(t, rigConfig{driver: onReactor})
-	c := r.session(t)
-	c.send(&pgproto3.Query{String: "SELECT pg_sleep(60)"})
-	r.eventually(t, sleepers, "1")
-	if err := c.conn.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
+	for _, d := range []driver{onReactor, onGoroutines, overTLS} {
+		r := newRig(t, rigConfig{driver: d})
+		c := r.session(t)
+		c.send(&pgproto3.Query{String: "SELECT pg_sleep(60)"})
+		r.eventually(t, sleepers, "1")
+		if err := c.conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		r.eventually(t, others, "0")
+		c.end()
+		if err := r.gateway.Shutdown(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for _, session := range r.recorder.Sessions() {
+			if _, sealed := r.recorder.Sealed(session); !sealed {
+				t.Errorf("driver %d: the record is not sealed", d)
+			}
+		}
 	}
-	r.eventually(t, others, "0")
-	c.end()
 }
 
 func TestServerDiesMidResult(t *testing.T) {

@@ -185,4 +185,3 @@ func TestPsqlWatch(t *testing.T) {
 		}
 	})
 }
-
