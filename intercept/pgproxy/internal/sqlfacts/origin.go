@@ -133,6 +133,30 @@ func (e expr) expansion(n *pg.Node) []*source {
 	return nil
 }
 
+// maxColumns is how many columns a result can have in PostgreSQL.
+const maxColumns = 1664
+
+// expanded returns the columns that a star stands for, where those of all its
+// sources are known, behind so many others.
+func (e expr) expanded(star *OutputColumn, before int) ([]OutputColumn, bool) {
+	if !star.Star || len(star.expands) == 0 {
+		return nil, false
+	}
+	var out []OutputColumn
+	for _, src := range star.expands {
+		plain := src.known && !src.starred && !src.merged && src.use == nil && src.members == nil && len(src.columns) == len(src.out)
+		if !plain || before+len(out)+len(src.columns) > maxColumns || !e.a.spend(len(src.columns)) {
+			return nil, false
+		}
+		for i, name := range src.columns {
+			c := OutputColumn{Name: name, Pure: star.Pure, Metadata: star.Metadata, Counting: star.Counting, Selected: star.Selected, read: src.out[i].read}
+			c.origin.chosen(e.a, &src.out[i].origin)
+			out = append(out, c)
+		}
+	}
+	return out, true
+}
+
 // settleRecursion makes what columns of the recursive query take from its own rows come
 // from all of its columns.
 func (src *source) settleRecursion(a *analysis) {

@@ -263,6 +263,10 @@ func (e expr) targetList(list []*pg.Node) ([]OutputColumn, []target) {
 		if t.GetName() != "" {
 			c.Name = t.GetName()
 		}
+		if expanded, ok := e.expanded(&c, len(out)); ok {
+			out = append(out, expanded...)
+			continue
+		}
 		out = append(out, c)
 	}
 	return out, targets
