@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/headgate/gateway/internal/testserver/pgserver"
 )
@@ -21,12 +20,18 @@ import (
 type target struct {
 	name                           string
 	host, port, user, password, db string
+	tls                            bool
 	child                          *child // the proxy; nil for the direct path
 }
 
+// env is the environment of a libpq program that takes this path.
 func (t *target) env() []string {
+	mode := "disable"
+	if t.tls {
+		mode = "require"
+	}
 	return append(withoutPostgres(os.Environ()), "PGHOST="+t.host, "PGPORT="+t.port, "PGUSER="+t.user,
-		"PGPASSWORD="+t.password, "PGDATABASE="+t.db, "PGSSLMODE=disable", "PGGSSENCMODE=disable")
+		"PGPASSWORD="+t.password, "PGDATABASE="+t.db, "PGSSLMODE="+mode, "PGGSSENCMODE=disable")
 }
 
 func withoutPostgres(env []string) []string {
@@ -42,11 +47,16 @@ func withoutPostgres(env []string) []string {
 // A bench is everything that runs: a server and the paths to it.
 type bench struct {
 	settings
+
 	dir       string
 	workspace *pgserver.Workspace
 	pgbench   string
+	program   string // the gateway's
 	major     int
-	targets   []*target // direct, copy and, unless it was left out, the gateway
+	server    *target // the direct path
+	plainCopy *target
+	gateways  []*gatewayProcess
+	routed    *gatewayProcess // carries the workloads; nil if it was left out
 }
 
 func newBench(ctx context.Context, s settings) (*bench, error) {
@@ -63,62 +73,76 @@ func newBench(ctx context.Context, s settings) (*bench, error) {
 
 // start starts the server, fills it and opens the paths.
 func (b *bench) start(ctx context.Context) error {
-	direct, err := b.startServer(ctx)
-	if err != nil {
+	if err := b.startServer(ctx); err != nil {
 		return err
 	}
-	b.targets = append(b.targets, direct)
-	if err := b.fill(ctx, direct); err != nil {
+	if err := b.fill(ctx); err != nil {
 		return err
 	}
-	plain, err := b.startCopy(ctx, direct)
-	if err != nil {
+	var err error
+	if b.plainCopy, err = b.startCopy(ctx, b.server); err != nil || !b.gateway {
 		return err
 	}
-	b.targets = append(b.targets, plain)
-	if !b.gateway {
-		return nil
-	}
-	gateway, err := b.startGateway(ctx, direct)
-	if err != nil {
-		return err
-	}
-	b.targets = append(b.targets, gateway)
-	return nil
+	b.routed, err = b.startGateway(ctx)
+	return err
 }
 
-func (b *bench) startServer(ctx context.Context) (*target, error) {
+// scramUser logs in with SCRAM; the other user's password is sent as it is, so
+// that hashing it is no proxy's work.
+const (
+	benchUser = "bench"
+	scramUser = "scram"
+)
+
+func (b *bench) startServer(ctx context.Context) error {
 	in, err := pgserver.System()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.major = in.Major
 	if b.pgbench, err = exec.LookPath(filepath.Join(in.Bin, "pgbench")); err != nil {
 		if b.pgbench, err = exec.LookPath("pgbench"); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if b.workspace, err = pgserver.NewWorkspace(); err != nil {
-		return nil, err
+		return err
 	}
-	t := &target{name: "direct", host: pgserver.Host, user: "bench", password: rand.Text(), db: "postgres"}
+	pair, err := b.certificate()
+	if err != nil {
+		return err
+	}
+	t := &target{name: "direct", host: pgserver.Host, user: benchUser, password: rand.Text(), db: "postgres"}
 	s, err := b.workspace.Start(ctx, pgserver.Config{
-		Installation: in, User: t.user, Password: t.password, WALSegmentMB: 16,
-		Settings: []string{"shared_buffers=256MB", "max_connections=200", "max_wal_size=4GB", "max_parallel_workers_per_gather=0"},
+		Installation: in, User: t.user, Password: t.password, WALSegmentMB: 16, TLS: pair,
+		HBA: []string{
+			"local all all scram-sha-256",
+			"host all " + scramUser + " 127.0.0.1/32 scram-sha-256",
+			"host all " + benchUser + " 127.0.0.1/32 password",
+		},
+		Settings: []string{
+			"shared_buffers=256MB", "max_connections=500", "max_wal_size=4GB",
+			"max_parallel_workers_per_gather=0", "fsync=off", "synchronous_commit=off", "full_page_writes=off",
+		},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	t.port = strconv.Itoa(s.Port)
-	return t, nil
+	b.server = t
+	return s.Exec(ctx, t.db, fmt.Sprintf("CREATE ROLE %s SUPERUSER LOGIN PASSWORD '%s'", scramUser, t.password)) // of letters and digits
 }
 
-// fill makes pgbench's tables and writes the workloads' own scripts.
-func (b *bench) fill(ctx context.Context, direct *target) error {
+// fill makes pgbench's tables and those of the workloads, and writes the
+// workloads' own scripts.
+func (b *bench) fill(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, b.pgbench, "-i", "-q", "-s", strconv.Itoa(b.scale))
-	cmd.Env = direct.env()
+	cmd.Env = b.server.env()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pgbench -i: %w\n%s", err, out)
+	}
+	if err := b.fillPeople(ctx); err != nil {
+		return err
 	}
 	for _, w := range workloads() {
 		if w.script == "" {
@@ -133,62 +157,63 @@ func (b *bench) fill(ctx context.Context, direct *target) error {
 
 func (b *bench) script(name string) string { return filepath.Join(b.dir, name+".sql") }
 
-// names returns the paths' names in order.
-func (b *bench) names() []string {
-	names := make([]string, 0, len(b.targets))
-	for _, t := range b.targets {
-		names = append(names, t.name)
+// paths returns the ways that a workload is driven: direct, copy and, unless it
+// was left out, the gateway.
+func (b *bench) paths(w workload) []*target {
+	route := or(w.route, routePlain)
+	direct, plain := *b.server, *b.plainCopy
+	direct.tls, plain.tls = route == routeTLS, route == routeTLS
+	if route == routeSCRAM {
+		direct.user, plain.user = scramUser, scramUser
 	}
-	return names
+	targets := []*target{&direct, &plain}
+	if b.routed != nil {
+		targets = append(targets, b.routed.routes[route])
+	}
+	return targets
 }
 
-// warm runs w through every path once, uncounted.
-func (b *bench) warm(ctx context.Context, w workload) error {
-	for _, t := range b.targets {
-		if _, err := b.drive(ctx, w, t); err != nil {
-			return err
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// measure runs w in rounds, in an order that rotates.
+func (b *bench) measure(ctx context.Context, w workload) (*series, error) {
+	targets := b.paths(w)
+	s := new(series)
+	if w.warm {
+		for _, t := range targets {
+			if _, err := w.run(ctx, b, w, t); err != nil {
+				return nil, fmt.Errorf("%s by %s: %w", w.name, t.name, err)
+			}
 		}
 	}
-	return nil
-}
-
-// measure runs w in rounds and adds them to s.
-func (b *bench) measure(ctx context.Context, w workload, s *series) error {
 	for round := range b.rounds {
-		r := turn{at: make([]point, len(b.targets))}
-		for i := range b.targets {
-			n := (i + round) % len(b.targets)
-			p, err := b.once(ctx, w, b.targets[n])
+		r := turn{at: make([]point, len(targets))}
+		for i := range targets {
+			n := (i + round) % len(targets)
+			p, err := w.run(ctx, b, w, targets[n])
 			if err != nil {
-				return err
+				return nil, fmt.Errorf("%s by %s: %w", w.name, targets[n].name, err)
 			}
 			r.at[n] = p
 		}
 		s.rounds = append(s.rounds, r)
 	}
-	return nil
-}
-
-// once runs w through t and accounts for it.
-func (b *bench) once(ctx context.Context, w workload, t *target) (point, error) {
-	before := t.child.cpu()
-	got, err := b.drive(ctx, w, t)
-	if err != nil {
-		return point{}, err
-	}
-	used := t.child.cpu() - before
-	return point{
-		perSecond: got.perSecond,
-		latency:   time.Duration(float64(w.clients) / got.perSecond * float64(time.Second)),
-		cpu:       used / (got.transactions * float64(w.statements)),
-	}, nil
+	return s, nil
 }
 
 // close stops everything.
 func (b *bench) close() error {
 	var errs []error
-	for _, t := range b.targets {
-		errs = append(errs, t.child.stop())
+	for _, g := range b.gateways {
+		errs = append(errs, g.child.stop())
+	}
+	if b.plainCopy != nil {
+		errs = append(errs, b.plainCopy.child.stop())
 	}
 	if b.workspace != nil {
 		errs = append(errs, b.workspace.Close())

@@ -3,22 +3,15 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
-
-// clockTick is the unit of the times in /proc/PID/stat, USER_HZ: a hundredth of a
-// second on every platform that Go runs on.
-const clockTick = 0.01
 
 // A child is a proxy that this program started.
 type child struct {
@@ -26,7 +19,8 @@ type child struct {
 	done chan struct{}
 	log  *os.File
 	// input ends when this program does, however it does.
-	input io.Closer
+	input   io.Closer
+	stopped bool
 }
 
 // startChild starts a program whose standard error goes to the file log.
@@ -58,27 +52,7 @@ func (c *child) cpu() float64 {
 	if c == nil {
 		return math.NaN()
 	}
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(c.cmd.Process.Pid) + "/stat")
-	if err != nil {
-		return math.NaN()
-	}
-	return cpuSeconds(stat)
-}
-
-// cpuSeconds reads user and system time in a /proc/PID/stat (proc(5), fields 14
-// and 15). The second field, the program's name, may hold anything, so reading
-// starts behind its closing parenthesis.
-func cpuSeconds(stat []byte) float64 {
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
-		return math.NaN()
-	}
-	user, err1 := strconv.ParseFloat(fields[11], 64)
-	system, err2 := strconv.ParseFloat(fields[12], 64)
-	if err1 != nil || err2 != nil {
-		return math.NaN()
-	}
-	return (user + system) * clockTick
+	return processCPU(c.cmd.Process.Pid)
 }
 
 // logged returns what the child wrote to its log.
@@ -90,11 +64,12 @@ func (c *child) logged() string {
 	return string(text)
 }
 
-// stop ends the child.
+// stop ends the child. It acts once.
 func (c *child) stop() error {
-	if c == nil {
+	if c == nil || c.stopped {
 		return nil
 	}
+	c.stopped = true
 	defer c.log.Close() //nolint:errcheck // only the child wrote to it
 	closed := c.input.Close()
 	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {

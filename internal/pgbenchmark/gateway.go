@@ -4,16 +4,18 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	_ "embed"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/headgate/gateway/internal/testserver/checkout"
+	"github.com/headgate/gateway/internal/testserver/pgserver"
 )
 
 // rego is the policy that the gateway runs: a few rules over effects and a
@@ -22,48 +24,76 @@ import (
 //go:embed policy/bench.rego
 var rego []byte
 
-// startGateway builds examples/standalone and runs it in front of the server, with
-// policy, column masks and buffered recording on.
-func (b *bench) startGateway(ctx context.Context, direct *target) (*target, error) {
-	program, err := b.buildStandalone(ctx)
-	if err != nil {
-		return nil, err
-	}
-	t := &target{name: "gateway", host: "127.0.0.1", user: "agent", password: rand.Text(), db: direct.db}
-	if t.port, err = freePort(); err != nil {
-		return nil, err
-	}
-	config, err := b.writeGatewayConfig(t, direct)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, program, "-config", config)
-	if t.child, err = startChild(cmd, filepath.Join(b.dir, "gateway.log")); err != nil {
-		return nil, err
-	}
-	if err := awaitPort(ctx, t); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, t.child.logged())
-	}
-	return t, nil
+// The routes of a gateway. All lead to the same server.
+const (
+	routePlain = "plain"
+	routeTLS   = "tls"   // on both legs
+	routeSCRAM = "scram" // logs in to the server with SCRAM
+)
+
+// A gatewayProcess is a running gateway and the paths through it, by route.
+type gatewayProcess struct {
+	child  *child
+	routes map[string]*target
 }
 
-func (b *bench) buildStandalone(ctx context.Context) (string, error) {
+// startGateway runs examples/standalone in front of the server, with policy,
+// column masks and buffered recording on.
+func (b *bench) startGateway(ctx context.Context) (*gatewayProcess, error) {
+	if b.program == "" {
+		if err := b.buildStandalone(ctx); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := os.MkdirTemp(b.dir, "gateway-")
+	if err != nil {
+		return nil, err
+	}
+	g := &gatewayProcess{routes: map[string]*target{}}
+	for _, route := range []string{routePlain, routeTLS, routeSCRAM} {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		g.routes[route] = &target{
+			name: "gateway", host: pgserver.Host, port: port, user: "agent", password: b.server.password, db: b.server.db,
+			tls: route == routeTLS,
+		}
+	}
+	config, err := b.writeGatewayConfig(dir, g)
+	if err != nil {
+		return nil, err
+	}
+	if g.child, err = startChild(exec.CommandContext(ctx, b.program, "-config", config), filepath.Join(dir, "log")); err != nil {
+		return nil, err
+	}
+	b.gateways = append(b.gateways, g)
+	for _, t := range g.routes {
+		t.child = g.child
+		if err := awaitPort(ctx, t); err != nil {
+			return nil, fmt.Errorf("%w: %s", err, g.child.logged())
+		}
+	}
+	return g, nil
+}
+
+func (b *bench) buildStandalone(ctx context.Context) error {
 	root, err := checkout.Root()
 	if err != nil {
-		return "", err
+		return err
 	}
 	program := filepath.Join(b.dir, "standalone")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./standalone")
 	cmd.Dir = filepath.Join(root, "examples")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build of examples/standalone: %w\n%s", err, out)
+		return fmt.Errorf("build of examples/standalone: %w\n%s", err, out)
 	}
-	return program, nil
+	b.program = program
+	return nil
 }
 
 // gatewayConfig is the standalone gateway's configuration: client token, policy
-// directory, record directory, listen address, upstream address, database, user,
-// password and signing key.
+// directory, record directory, signing key. A route follows for each path.
 const gatewayConfig = `identity:
   static:
     - token: %[1]q
@@ -73,37 +103,64 @@ policy:
 record:
   dir: %[3]q
   mode: buffered
-  signing_key: %[9]q
+  signing_key: %[4]q
   create_signing_key: true
 log: {level: warn, format: text}
 routes:
-  - name: bench
-    listen: %[4]q
-    upstream: %[5]q
-    upstream_tls:
-      mode: disable
-    database: %[6]q
-    credential:
-      source: static
-      username: %[7]q
-      password: %[8]q
 `
 
-// writeGatewayConfig writes the configuration and the policy that it names.
-func (b *bench) writeGatewayConfig(t, direct *target) (string, error) {
-	policy, records := filepath.Join(b.dir, "policy"), filepath.Join(b.dir, "records")
-	for _, dir := range []string{policy, records} {
-		if err := os.Mkdir(dir, 0o700); err != nil {
+// routeConfig is one route: name, listen address, upstream address, database,
+// user, password.
+const routeConfig = `  - name: %[1]q
+    listen: %[2]q
+    upstream: %[3]q
+    database: %[4]q
+    credential:
+      source: static
+      username: %[5]q
+      password: %[6]q
+`
+
+// plainConfig and tlsConfig end a route. tlsConfig has the gateway's certificate
+// and key, and the server's CA.
+const (
+	plainConfig = `    upstream_tls:
+      mode: disable
+`
+	tlsConfig = `    tls:
+      cert: %[1]q
+      key: %[2]q
+    upstream_tls:
+      ca: %[1]q
+`
+)
+
+// writeGatewayConfig writes the configuration and the policy that it names to dir.
+func (b *bench) writeGatewayConfig(dir string, g *gatewayProcess) (string, error) {
+	policy, records := filepath.Join(dir, "policy"), filepath.Join(dir, "records")
+	for _, sub := range []string{policy, records} {
+		if err := os.Mkdir(sub, 0o700); err != nil {
 			return "", err
 		}
 	}
 	if err := os.WriteFile(filepath.Join(policy, "bench.rego"), rego, 0o600); err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf(gatewayConfig, t.password, policy, records, net.JoinHostPort(t.host, t.port),
-		net.JoinHostPort(direct.host, direct.port), direct.db, direct.user, direct.password,
-		filepath.Join(b.dir, "signing.pem"))
-	path := filepath.Join(b.dir, "gateway.yaml")
+	text := fmt.Sprintf(gatewayConfig, b.server.password, policy, records, filepath.Join(dir, "signing.pem"))
+	for _, route := range slices.Sorted(maps.Keys(g.routes)) {
+		t, user := g.routes[route], benchUser
+		if route == routeSCRAM {
+			user = scramUser
+		}
+		text += fmt.Sprintf(routeConfig, route, net.JoinHostPort(t.host, t.port), net.JoinHostPort(b.server.host, b.server.port),
+			t.db, user, b.server.password)
+		if t.tls {
+			text += fmt.Sprintf(tlsConfig, b.certFile(), b.keyFile())
+		} else {
+			text += plainConfig
+		}
+	}
+	path := filepath.Join(dir, "gateway.yaml")
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 

@@ -1,17 +1,19 @@
 //go:build unix
 
 // Command pgbenchmark measures what the gateway costs. In one run, against one
-// PostgreSQL that it starts, it drives the same pgbench load directly, through a
-// plain TCP copy written in Go, and through the gateway with a policy, column
-// masks and buffered recording on. It prints throughput as a share of the direct
-// path's, the proxy's CPU time per statement as a multiple of the plain copy's,
-// and the latency that each adds at one client.
+// PostgreSQL that it starts, it drives the same load directly, through a plain TCP
+// copy written in Go, and through the gateway with a policy, column masks and
+// buffered recording on: pgbench's statements and connections, and results and
+// COPY in bulk, in the clear and with TLS on both legs. It prints throughput as a
+// share of the direct path's, the proxy's CPU time as a multiple of the plain
+// copy's beside the multiple that we aim at, the latency that each adds at one
+// client, and what the gateway keeps in memory.
 //
 // Every round runs all paths, in an order that rotates; ratios are taken inside a
-// round, and the medians over the rounds are printed. CPU times come from /proc
-// and are missing on other systems than Linux.
+// round, and the medians over the rounds are printed. CPU times and memory come
+// from Linux and are missing on other systems.
 //
-// Usage: go run ./internal/pgbenchmark [-rounds 5] [-duration 3s] [-only select-c1,…] [-gateway=false]
+// Usage: go run ./internal/pgbenchmark [-rounds 3] [-duration 1s] [-only select-c1,rows,memory,…] [-gateway=false]
 package main
 
 import (
@@ -37,6 +39,8 @@ type settings struct {
 	rounds   int
 	duration time.Duration
 	scale    int
+	idle     int
+	streamMB int
 	only     string
 	gateway  bool
 }
@@ -65,23 +69,25 @@ func dispatch(ctx context.Context, args []string) error {
 func parseFlags(args []string) (settings, error) {
 	var s settings
 	fs := flag.NewFlagSet("pgbenchmark", flag.ContinueOnError)
-	fs.IntVar(&s.rounds, "rounds", 5, "rounds; medians over them are printed")
-	fs.DurationVar(&s.duration, "duration", 3*time.Second, "length of one measurement, whole seconds")
-	fs.IntVar(&s.scale, "scale", 10, "pgbench's scale: 100 000 rows each")
-	fs.StringVar(&s.only, "only", "", "run these workloads only, comma separated")
+	fs.IntVar(&s.rounds, "rounds", 3, "rounds; medians over them are printed")
+	fs.DurationVar(&s.duration, "duration", time.Second, "length of one run of pgbench, whole seconds")
+	fs.IntVar(&s.scale, "scale", 10, "size of the tables: pgbench's scale, and twice as many MB in bulk")
+	fs.IntVar(&s.idle, "idle", 200, "idle connections whose memory is measured")
+	fs.IntVar(&s.streamMB, "stream", 1000, "MB that stream while memory is measured")
+	fs.StringVar(&s.only, "only", "", "run these workloads only, comma separated; memory is one")
 	fs.BoolVar(&s.gateway, "gateway", true, "measure the gateway; false leaves the plain copy")
 	if err := fs.Parse(args); err != nil {
 		return settings{}, err
 	}
-	if s.rounds < 1 || s.scale < 1 || s.duration < time.Second || s.duration%time.Second != 0 {
-		return settings{}, errors.New("-rounds and -scale must be positive, -duration whole seconds")
+	if s.rounds < 1 || s.scale < 1 || s.idle < 1 || s.streamMB < 1 || s.duration < time.Second || s.duration%time.Second != 0 {
+		return settings{}, errors.New("-rounds, -scale, -idle and -stream must be positive, -duration whole seconds")
 	}
 	return s, nil
 }
 
 // run starts everything, measures and prints.
 func run(ctx context.Context, s settings, out io.Writer) (err error) {
-	loads, err := chosen(s.only)
+	loads, extra, err := chosen(s.only)
 	if err != nil {
 		return err
 	}
@@ -92,33 +98,64 @@ func run(ctx context.Context, s settings, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, b.close()) }()
 	fmt.Fprintf(out, "PostgreSQL %d, %s, %s/%s, %d cores; %d rounds of %v\n\n",
 		b.major, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), s.rounds, s.duration)
-	if err := b.warm(ctx, loads[0]); err != nil {
-		return err
-	}
 	results := map[string]*series{}
 	for _, w := range loads {
-		results[w.name] = new(series)
-		if err := b.measure(ctx, w, results[w.name]); err != nil {
+		if results[w.name], err = b.measure(ctx, w); err != nil {
 			return err
 		}
 		fmt.Fprintf(os.Stderr, "%s done\n", w.name)
 	}
-	return report(out, b.names(), loads, results)
+	if len(loads) > 0 {
+		if err := report(out, loads, results); err != nil {
+			return err
+		}
+	}
+	var figures []figure
+	for _, part := range extra {
+		more, err := part.measure(b, ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		figures = append(figures, more...)
+	}
+	if len(figures) == 0 {
+		return nil
+	}
+	return reportFigures(out, figures)
 }
 
-// chosen returns the workloads that -only names, or all.
-func chosen(only string) ([]workload, error) {
-	all := workloads()
+// A part is what is measured without a plain copy to compare with.
+type part struct {
+	name    string
+	measure func(*bench, context.Context) ([]figure, error)
+}
+
+func parts() []part {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	return []part{{"memory", (*bench).memoryFigures}}
+}
+
+// chosen returns the workloads and parts that -only names, or all.
+func chosen(only string) ([]workload, []part, error) {
+	all, extra := workloads(), parts()
 	if only == "" {
-		return all, nil
+		return all, extra, nil
 	}
 	var out []workload
+	var outExtra []part
 	for name := range strings.SplitSeq(only, ",") {
 		i := slices.IndexFunc(all, func(w workload) bool { return w.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("no workload %q", name)
+		j := slices.IndexFunc(extra, func(p part) bool { return p.name == name })
+		switch {
+		case i >= 0:
+			out = append(out, all[i])
+		case j >= 0:
+			outExtra = append(outExtra, extra[j])
+		default:
+			return nil, nil, fmt.Errorf("no workload %q", name)
 		}
-		out = append(out, all[i])
 	}
-	return out, nil
+	return out, outExtra, nil
 }

@@ -10,8 +10,11 @@ import (
 	"math"
 	"net"
 	"os"
+	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,15 +57,28 @@ tps = 17584.123 (without initial connection time)
 	}
 }
 
-func TestCPUSeconds(t *testing.T) {
-	const stat = "12 (a) b (c) S 1 12 12 0 -1 4194304 1 0 0 0 250 125 9 9 20 0 5 0 100 1 1"
-	if got := cpuSeconds([]byte(stat)); got != 3.75 {
-		t.Errorf("cpuSeconds = %v, want 3.75", got)
+func TestProcessCPU(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("known on Linux only")
 	}
-	for _, bad := range []string{"", "12 (a) S 1", strings.Replace(stat, "250", "x", 1)} {
-		if got := cpuSeconds([]byte(bad)); !math.IsNaN(got) {
-			t.Errorf("cpuSeconds(%q) = %v", bad, got)
+	before := processCPU(os.Getpid())
+	var own syscall.Rusage
+	for used := 0.0; used < 0.05; { // until the kernel's other account says that it was spent
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+			t.Fatal(err)
 		}
+		used = processCPU(os.Getpid()) - before
+	}
+	total := float64(own.Utime.Nano()+own.Stime.Nano()) / 1e9
+	if got := processCPU(os.Getpid()); got < total-0.02 || got > total+1 {
+		t.Errorf("processCPU = %v, getrusage says %v", got, total)
+	}
+	gone := exec.Command("true")
+	if err := gone.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if got := processCPU(gone.Process.Pid); !math.IsNaN(got) {
+		t.Errorf("a process that isn't there has used %v", got)
 	}
 }
 
@@ -88,8 +104,8 @@ func TestReport(t *testing.T) {
 		{[]point{at(2000, 50, math.NaN()), at(1000, 70, 20), at(500, 80, 30)}},
 	}}
 	var out bytes.Buffer
-	load := workload{name: "select-c1", clients: 1, statements: 1}
-	if err := report(&out, []string{"direct", "copy", "gateway"}, []workload{load}, map[string]*series{"select-c1": s}); err != nil {
+	load := workload{name: "select-c1", unit: "statement", clients: 1, statements: 1, target: 1, stretch: 0.8}
+	if err := report(&out, []workload{load}, map[string]*series{"select-c1": s}); err != nil {
 		t.Fatal(err)
 	}
 	var rows [][]string
@@ -99,7 +115,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	want := [][]string{
-		strings.Fields("select-c1 1500 0.50 25.0 1.00 0.25 37.5 1.50"),
+		strings.Fields("select-c1 statement 1500 0.50 25.0 0.25 37.5 1.50 <= 1 <= 0.8"),
 		strings.Fields("select-c1 75.0 30.0 1.00 45.0 1.50"),
 	}
 	if fmt.Sprint(rows) != fmt.Sprint(want) {
@@ -108,15 +124,15 @@ func TestReport(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, bad := range []string{"-rounds=0", "-duration=1500ms", "-duration=0s", "-scale=0", "-nonsense"} {
+	for _, bad := range []string{"-rounds=0", "-duration=1500ms", "-duration=0s", "-scale=0", "-idle=0", "-stream=0", "-nonsense"} {
 		if s, err := parseFlags([]string{bad}); err == nil {
 			t.Errorf("%s: %+v", bad, s)
 		}
 	}
-	if _, err := chosen("select-c1,nonsense"); err == nil {
+	if _, _, err := chosen("select-c1,nonsense"); err == nil {
 		t.Error("an unknown workload is accepted")
 	}
-	if got, err := chosen("default-c8,select-c1"); err != nil || len(got) != 2 || got[0].name != "default-c8" {
+	if got, _, err := chosen("default-c8,select-c1"); err != nil || len(got) != 2 || got[0].name != "default-c8" {
 		t.Errorf("chosen = %+v, %v", got, err)
 	}
 }
@@ -160,19 +176,69 @@ func TestCopyCarriesBothWays(t *testing.T) {
 	}
 }
 
+func TestFigures(t *testing.T) {
+	var out bytes.Buffer
+	err := reportFigures(&out, []figure{
+		{name: "idle", unit: "KiB", value: 12.34, target: 16, stretch: 4},
+		{name: "speed", unit: "MB/s", value: 700, target: 300, atLeast: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"idle KiB 12.3 <= 16 <= 4", "speed MB/s 700.0 >= 300 -"} {
+		if got := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(got, want) {
+			t.Errorf("%q lacks %q", got, want)
+		}
+	}
+}
+
+// A server's error is an answer that fails, and what stands behind it is read.
+func TestDrain(t *testing.T) {
+	for name, c := range map[string]struct {
+		in   []byte
+		rows int
+		fail bool
+	}{
+		"rows":  {slices.Concat(message('T', nil), message('D', make([]byte, 300<<10)), message('D', []byte("x")), message('Z', []byte("I"))), 2, false},
+		"error": {slices.Concat(message('E', []byte("SFATAL")), message('Z', []byte("I"))), 0, true},
+	} {
+		client, server := net.Pipe()
+		go func() {
+			_, _ = server.Write(c.in)
+			_ = server.Close()
+		}()
+		got, err := drain(client, 'Z')
+		if got.rows != c.rows || (err != nil) != c.fail {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		if !c.fail && got.size != len(c.in) {
+			t.Errorf("%s: %d bytes, want %d", name, got.size, len(c.in))
+		}
+		_ = client.Close()
+	}
+}
+
 func TestBenchmarkRuns(t *testing.T) {
 	testserver.Command(t, "pgbench")
 	var out bytes.Buffer
-	s := settings{rounds: 1, duration: 2 * time.Second, scale: 1, only: "select-c1,masked-c8"}
+	s := settings{
+		rounds: 1, duration: time.Second, scale: 1, idle: 5, streamMB: 5, gateway: true,
+		only: "select-c1,masked-c8,tls-connect,connect-scram,rows,tls-rows",
+	}
+	names := []string{"PostgreSQL", "select-c1", "masked-c8", "tls-connect", "connect-scram", "rows", "tls-rows", "copy adds us", "gateway adds us"}
+	if runtime.GOOS == "linux" {
+		s.only += ",memory"
+		names = append(names, "idle connection", "idle TLS connection", "peak while 5 MB stream")
+	}
 	if err := run(t.Context(), s, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"PostgreSQL", "select-c1", "masked-c8", "copy adds us"} {
+	for _, want := range names {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, out.String())
 		}
 	}
-	if runtime.GOOS == "linux" && strings.Contains(out.String(), " - ") {
+	if runtime.GOOS == "linux" && strings.Contains(out.String(), "n/a") {
 		t.Errorf("the report lacks CPU times:\n%s", out.String())
 	}
 }

@@ -13,16 +13,18 @@ import (
 
 // The places of the paths in a round.
 const (
-	atDirect   = 0
-	atCopy     = 1
-	firstProxy = atCopy
+	atDirect = 0
+	atCopy   = 1
 )
+
+// pathNames are the paths in their order.
+var pathNames = [...]string{"direct", "copy", "gateway"}
 
 // A point is one path's figures of one round.
 type point struct {
 	perSecond float64
 	latency   time.Duration
-	cpu       float64 // seconds of the proxy per statement, NaN if not known
+	cpu       float64 // seconds of the proxy per unit, NaN if not known
 }
 
 // A turn is one round: a point for each path.
@@ -55,55 +57,74 @@ func median(values []float64) float64 {
 	return (values[mid-1] + values[mid]) / 2
 }
 
-// report prints two tables: throughput and CPU time of every workload, and the
-// latency added where there is one client.
-func report(out io.Writer, names []string, loads []workload, results map[string]*series) error {
-	if err := reportThroughput(out, names, loads, results); err != nil {
+// report prints what every workload cost on each path, and the latency added
+// where there is one client.
+func report(out io.Writer, loads []workload, results map[string]*series) error {
+	if err := reportCost(out, loads, results); err != nil {
 		return err
 	}
-	fmt.Fprintln(out)
-	return reportLatency(out, names, loads, results)
+	return reportLatency(out, loads, results)
 }
 
-func reportThroughput(out io.Writer, names []string, loads []workload, results map[string]*series) error {
+func reportCost(out io.Writer, loads []workload, results map[string]*series) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "workload\tdirect tps\t")
-	for _, name := range names[firstProxy:] {
-		fmt.Fprintf(w, "%s of direct\tCPU us/statement\tx copy\t", name)
+	fmt.Fprint(w, "workload\tunit\tdirect/s\t")
+	paths := 0
+	for _, load := range loads {
+		paths = max(paths, len(results[load.name].rounds[0].at))
 	}
-	fmt.Fprintln(w)
+	for _, name := range pathNames[atCopy:paths] {
+		fmt.Fprintf(w, "%s of direct\tCPU us/unit\t", name)
+	}
+	fmt.Fprintln(w, "x copy\ttarget\tstretch\t")
 	for _, load := range loads {
 		s := results[load.name]
-		fmt.Fprintf(w, "%s\t%.0f\t", load.name, s.over(func(at []point) float64 { return at[atDirect].perSecond }))
-		for i := firstProxy; i < len(names); i++ {
-			fmt.Fprintf(w, "%.2f\t%s\t%s\t",
+		fmt.Fprintf(w, "%s\t%s\t%.0f\t", load.name, load.unit, s.over(func(at []point) float64 { return at[atDirect].perSecond }))
+		for i := atCopy; i < paths; i++ {
+			fmt.Fprintf(w, "%.2f\t%s\t",
 				s.over(func(at []point) float64 { return at[i].perSecond / at[atDirect].perSecond }),
-				figure("%.1f", s.over(func(at []point) float64 { return at[i].cpu * 1e6 })),
-				figure("%.2f", s.over(func(at []point) float64 { return at[i].cpu / at[atCopy].cpu })))
+				number("%.1f", s.over(func(at []point) float64 { return at[i].cpu * 1e6 })))
+		}
+		last := paths - 1
+		fmt.Fprintf(w, "%s\t%s\t%s\t\n",
+			number("%.2f", s.over(func(at []point) float64 { return at[last].cpu / at[atCopy].cpu })),
+			aim("<=", load.target), aim("<=", load.stretch))
+	}
+	return w.Flush()
+}
+
+func reportLatency(out io.Writer, loads []workload, results map[string]*series) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for n, load := range slices.DeleteFunc(slices.Clone(loads), func(w workload) bool { return w.clients != 1 }) {
+		s := results[load.name]
+		paths := len(s.rounds[0].at)
+		if n == 0 {
+			fmt.Fprint(w, "\none client\tdirect us\t")
+			for _, name := range pathNames[atCopy:paths] {
+				fmt.Fprintf(w, "%s adds us\tx copy\t", name)
+			}
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s\t%.1f\t", load.name, s.over(func(at []point) float64 { return micros(at[atDirect].latency) }))
+		for i := atCopy; i < paths; i++ {
+			fmt.Fprintf(w, "%.1f\t%.2f\t", s.over(func(at []point) float64 { return added(at, i) }),
+				s.over(func(at []point) float64 { return added(at, i) / added(at, atCopy) }))
 		}
 		fmt.Fprintln(w)
 	}
 	return w.Flush()
 }
 
-func reportLatency(out io.Writer, names []string, loads []workload, results map[string]*series) error {
+// reportFigures prints what is measured by itself.
+func reportFigures(out io.Writer, figures []figure) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "one client\tdirect us\t")
-	for _, name := range names[firstProxy:] {
-		fmt.Fprintf(w, "%s adds us\tx copy\t", name)
-	}
-	fmt.Fprintln(w)
-	for _, load := range loads {
-		if load.clients != 1 {
-			continue
+	fmt.Fprintln(w, "\nfigure\tunit\tvalue\ttarget\tstretch\t")
+	for _, f := range figures {
+		sign := "<="
+		if f.atLeast {
+			sign = ">="
 		}
-		s := results[load.name]
-		fmt.Fprintf(w, "%s\t%.1f\t", load.name, s.over(func(at []point) float64 { return micros(at[atDirect].latency) }))
-		for i := firstProxy; i < len(names); i++ {
-			fmt.Fprintf(w, "%.1f\t%.2f\t", s.over(func(at []point) float64 { return added(at, i) }),
-				s.over(func(at []point) float64 { return added(at, i) / added(at, atCopy) }))
-		}
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "%s\t%s\t%.1f\t%s\t%s\t\n", f.name, f.unit, f.value, aim(sign, f.target), aim(sign, f.stretch))
 	}
 	return w.Flush()
 }
@@ -113,10 +134,18 @@ func added(at []point, i int) float64 { return micros(at[i].latency) - micros(at
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// figure formats v, or "-" if it is not known.
-func figure(format string, v float64) string {
+// number formats v, or "n/a" if it is not known.
+func number(format string, v float64) string {
 	if math.IsNaN(v) {
-		return "-"
+		return "n/a"
 	}
 	return fmt.Sprintf(format, v)
+}
+
+// aim formats a goal, "-" for none.
+func aim(sign string, v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%s %g", sign, v)
 }

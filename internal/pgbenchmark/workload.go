@@ -11,13 +11,25 @@ import (
 	"time"
 )
 
-// A workload is one way to run pgbench.
+// A workload is a load that every path carries in turn.
 type workload struct {
-	name       string
+	name  string
+	route string // of the gateway, routePlain if empty
+	unit  string // what rates and CPU times are counted in
+	// target and stretch are the multiples of the plain copy's CPU time that we
+	// aim at; zero for none.
+	target, stretch float64
+	run             func(context.Context, *bench, workload, *target) (point, error)
+	warm            bool // run once before it counts
+
+	// pgbench's: clients, statements of one transaction, arguments, and a script
+	// of its own instead of a built-in.
 	clients    int
-	statements int // in one transaction
+	statements int
 	args       []string
-	script     string // of its own, instead of a built-in
+	script     string
+	// bulk's: the statement whose result, or input, is the load.
+	sql string
 }
 
 // maskedScript reads a column that the benchmark's policy masks.
@@ -26,28 +38,43 @@ SELECT aid, filler FROM pgbench_accounts WHERE aid = :aid;
 `
 
 func workloads() []workload {
-	simple, prepared := []string{"-S"}, []string{"-S", "-M", "prepared"}
+	simple, prepared, connecting := []string{"-S"}, []string{"-S", "-M", "prepared"}, []string{"-S", "-C"}
+	statements := func(w workload) workload {
+		w.run, w.unit, w.statements = drive, "statement", max(w.statements, 1)
+		return w
+	}
+	connections := func(w workload) workload {
+		w.run, w.unit, w.statements, w.clients, w.args, w.warm = drive, "connection", 1, 4, connecting, true
+		return w
+	}
+	bulk := func(w workload) workload {
+		w.unit, w.warm = "MB", true
+		if w.run == nil {
+			w.run = readBulk
+		}
+		return w
+	}
 	return []workload{
-		{name: "select-c1", clients: 1, statements: 1, args: simple},
-		{name: "select-c8", clients: 8, statements: 1, args: simple},
-		{name: "select-c32", clients: 32, statements: 1, args: simple},
-		{name: "prepared-c1", clients: 1, statements: 1, args: prepared},
-		{name: "prepared-c8", clients: 8, statements: 1, args: prepared},
-		{name: "prepared-c32", clients: 32, statements: 1, args: prepared},
-		{name: "masked-c8", clients: 8, statements: 1, args: []string{"-M", "prepared"}, script: maskedScript},
-		{name: "default-c8", clients: 8, statements: 7},
+		statements(workload{name: "select-c1", clients: 1, args: simple, warm: true}),
+		statements(workload{name: "select-c8", clients: 8, args: simple, target: 1, stretch: .8}),
+		statements(workload{name: "select-c32", clients: 32, args: simple}),
+		statements(workload{name: "prepared-c1", clients: 1, args: prepared}),
+		statements(workload{name: "prepared-c8", clients: 8, args: prepared, target: 1, stretch: .8}),
+		statements(workload{name: "masked-c8", clients: 8, args: []string{"-M", "prepared"}, script: maskedScript}),
+		statements(workload{name: "default-c8", clients: 8, statements: 7}),
+		statements(workload{name: "tls-select-c8", route: routeTLS, clients: 8, args: simple, target: 1.5, stretch: 1.1}),
+		statements(workload{name: "tls-prepared-c8", route: routeTLS, clients: 8, args: prepared, target: 1.5, stretch: 1.1}),
+		connections(workload{name: "connect", target: 1.6, stretch: 1.25}),
+		connections(workload{name: "connect-scram", route: routeSCRAM}),
+		connections(workload{name: "tls-connect", route: routeTLS}),
+		bulk(workload{name: "rows", sql: rowsSQL, target: 1.6, stretch: 1.25}),
+		bulk(workload{name: "rows-masked", sql: maskedSQL, target: 2, stretch: 1.3}),
+		bulk(workload{name: "tls-rows", sql: rowsSQL, route: routeTLS, target: 2.5, stretch: 1.8}),
 	}
 }
 
-// An outcome is what one run of pgbench says.
-type outcome struct {
-	transactions float64
-	perSecond    float64
-}
-
-// drive runs pgbench through the path t. scripts is the directory with the
-// workloads' own scripts.
-func (b *bench) drive(ctx context.Context, w workload, t *target) (outcome, error) {
+// drive runs pgbench through the path t.
+func drive(ctx context.Context, b *bench, w workload, t *target) (point, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.duration+time.Minute)
 	defer cancel()
 	args := []string{"-n", "-T", strconv.Itoa(int(b.duration.Seconds())), "-c", strconv.Itoa(w.clients), "-j", "1"}
@@ -57,15 +84,27 @@ func (b *bench) drive(ctx context.Context, w workload, t *target) (outcome, erro
 	}
 	cmd := exec.CommandContext(ctx, b.pgbench, args...)
 	cmd.Env = t.env()
+	before := t.child.cpu()
 	out, err := cmd.CombinedOutput()
+	used := t.child.cpu() - before
 	if err != nil {
-		return outcome{}, fmt.Errorf("%s by %s: pgbench: %w\n%s", w.name, t.name, err, out)
+		return point{}, fmt.Errorf("pgbench: %w\n%s", err, out)
 	}
 	got, err := parseOutcome(string(out))
 	if err != nil {
-		return outcome{}, fmt.Errorf("%s by %s: %w", w.name, t.name, err)
+		return point{}, err
 	}
-	return got, nil
+	return point{
+		perSecond: got.perSecond,
+		latency:   time.Duration(float64(w.clients) / got.perSecond * float64(time.Second)),
+		cpu:       used / (got.transactions * float64(w.statements)),
+	}, nil
+}
+
+// An outcome is what one run of pgbench says.
+type outcome struct {
+	transactions float64
+	perSecond    float64
 }
 
 // parseOutcome reads what pgbench prints. A failed transaction fails the run: it
