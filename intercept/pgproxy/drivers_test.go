@@ -22,27 +22,30 @@ const (
 	onGoroutines driver = iota // plain sockets, a record that may wait for its storage
 	onReactor                  // plain sockets, a record that does not
 	overTLS                    // goroutines, TLS to the client
+	onReactorTLS               // TLS to the client, a record that does not wait
 )
 
-// eachDriver runs a test on goroutines, with TLS, and on the reactor.
+// eachDriver runs a test on goroutines, and on the reactor with and without TLS.
 func eachDriver(t *testing.T, test func(t *testing.T, d driver)) {
 	t.Run("reactor", func(t *testing.T) { test(t, onReactor) })
 	t.Run("tls", func(t *testing.T) { test(t, overTLS) })
+	t.Run("reactor-tls", func(t *testing.T) { test(t, onReactorTLS) })
 }
 
 // choose sets up what the driver of the rig needs.
 func (r *rig) choose(c *rigConfig) {
-	switch c.driver {
-	case onReactor:
+	if c.driver == onReactor || c.driver == onReactorTLS {
 		c.recorder = prompting(c.recorder)
-	case overTLS:
+	} else {
+		c.recorder = patient(c.recorder)
+	}
+	if c.driver == overTLS || c.driver == onReactorTLS {
 		r.ca = testserver.NewCA(r.t)
 		r.caFile = filepath.Join(r.t.TempDir(), "ca.crt")
 		if err := os.WriteFile(r.caFile, r.ca.PEM, 0o600); err != nil {
 			r.t.Fatal(err)
 		}
 		c.proxy.TLS = &tls.Config{Certificates: []tls.Certificate{r.ca.Server(r.t).TLS(r.t)}, MinVersion: tls.VersionTLS13}
-	case onGoroutines:
 	}
 }
 
@@ -55,6 +58,14 @@ func prompting(in record.Recorder) record.Recorder {
 			return nil, err
 		}
 		return promptLog{l}, nil
+	})
+}
+
+// patient makes logs not say whether they wait, so that goroutines carry the session.
+func patient(in record.Recorder) record.Recorder {
+	return record.RecorderFunc(func(ctx context.Context, h record.Header) (record.Log, error) {
+		l, err := in.Open(ctx, h)
+		return struct{ record.Log }{l}, err
 	})
 }
 
@@ -74,7 +85,7 @@ func TestDriverIsTheOneMeant(t *testing.T) {
 			t.Fatal(err)
 		}
 		pumped := strings.Contains(stacks.String(), "pumpServer")
-		if want := d != onReactor; pumped != want {
+		if want := d == overTLS; pumped != want {
 			t.Fatalf("on goroutines: %v, want %v", pumped, want)
 		}
 	})

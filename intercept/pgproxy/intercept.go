@@ -21,7 +21,7 @@ var _ intercept.Interceptor = (*Interceptor)(nil)
 // Intercept serves one client: startup, authentication, then the session. It
 // closes client, and the server connection that it made.
 func (p *Interceptor) Intercept(ctx context.Context, client net.Conn, g *intercept.Guard) error {
-	c := &connection{proxy: p, guard: g, conn: client}
+	c := &connection{proxy: p, guard: g, conn: detachable(client)}
 	defer func() { _ = c.conn.Close() }() // the peer may be gone already
 	stop := context.AfterFunc(g.Context(), func() { abandon(client) })
 	defer stop()

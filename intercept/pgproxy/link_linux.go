@@ -2,6 +2,7 @@ package pgproxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -41,32 +42,34 @@ type end struct {
 	// of which the first sent bytes have been.
 	carry, out []byte
 	sent       int
+	// tls is set where TLS ends in the gateway. plain is the connection until the
+	// reactor has taken it over.
+	tls   *secured
+	plain net.Conn
 }
 
-// driveOnReactor runs the session on a reactor, if both sides are plain sockets
-// and the record takes entries without waiting for its storage. It reports
-// whether it did.
+// driveOnReactor runs the session on a reactor, if both sides are sockets, with or
+// without TLS, and the record takes entries without waiting for its storage. It
+// reports whether it did.
 func (s *session) driveOnReactor(ctx context.Context, client net.Conn, up *upstream) (bool, error) {
 	if !s.guard.Prompt() {
 		return false, nil
 	}
 	l := &link{session: s, ctx: ctx, done: make(chan struct{})}
-	var ok bool
-	if l.client.fd, ok = duplicate(client); !ok {
+	if !l.client.take(client) {
 		return false, nil
 	}
-	if l.server.fd, ok = duplicate(up.conn); !ok {
+	if !l.server.take(up.conn) {
 		_ = syscall.Close(l.client.fd)
 		return false, nil
 	}
 	l.client.readable, l.server.readable = true, true
+	l.client.detach()
+	l.server.detach()
 	s.attach(l.resume, up)
 	if err := s.proxy.reactors.join(l); err != nil {
-		return true, errors.Join(err, syscall.Close(l.client.fd), syscall.Close(l.server.fd), up.conn.Close())
+		return true, errors.Join(err, syscall.Close(l.client.fd), syscall.Close(l.server.fd))
 	}
-	// The descriptors have been duplicated; these closes leave them open.
-	_ = client.Close()
-	_ = up.conn.Close()
 	return true, l.wait()
 }
 
@@ -93,6 +96,7 @@ func (l *link) wait() error {
 	defer l.io.Unlock()
 	_ = syscall.Close(l.client.fd)
 	_ = syscall.Close(l.server.fd)
+	l.client.fd, l.server.fd = -1, -1 // TLS may be closed by its owner yet
 	return orderly(l.err)
 }
 
@@ -111,8 +115,14 @@ func (l *link) finish(err error) {
 	_ = l.end(errors.Join(io.EOF, err))
 	word := l.lastWord()
 	l.mu.Unlock()
-	if len(word) > 0 && len(l.client.out) == 0 {
-		_, _ = rawWrite(l.client.fd, word) // the client may be gone
+	if len(l.client.out) == 0 { // the client may be gone
+		if len(word) > 0 {
+			l.client.write(word)
+		}
+		l.client.farewell()
+	}
+	if len(l.server.out) == 0 {
+		l.server.farewell()
 	}
 	_ = syscall.Shutdown(l.client.fd, syscall.SHUT_RDWR) // closed by wait, which may take a moment
 	close(l.done)
@@ -319,12 +329,10 @@ func (l *link) sendJudged() {
 // client that leaves is noticed.
 func (l *link) watchClient(buf []byte) {
 	for l.client.readable && len(l.client.carry) < max(readBuffer, l.needed(l.client.carry)) {
-		n, errno := rawRead(l.client.fd, buf)
+		n, err := l.client.recv(buf)
 		switch {
-		case errno == syscall.EAGAIN:
-			l.client.readable = false
-		case errno == syscall.EINTR:
-		case errno != 0 || n == 0:
+		case errors.Is(err, errWouldBlock):
+		case err != nil:
 			l.clientLeft()
 			return
 		default:
@@ -391,20 +399,12 @@ func (e *end) read(buf []byte) ([]byte, error) {
 		}
 		into = e.carry[:cap(e.carry)]
 	}
-	n, errno := rawRead(e.fd, into[have:])
+	n, err := e.recv(into[have:])
 	switch {
-	case errno == syscall.EAGAIN:
-		e.readable = false
+	case errors.Is(err, errWouldBlock):
 		return nil, nil
-	case errno == syscall.EINTR:
-		return e.read(buf)
-	case errno != 0:
-		return nil, errno
-	case n == 0:
-		return nil, io.EOF
-	}
-	if n < len(into)-have && !e.hungUp {
-		e.readable = false // the next edge will tell
+	case err != nil:
+		return nil, err
 	}
 	return into[:have+n], nil
 }
@@ -433,6 +433,18 @@ func (e *end) keep(rest []byte, needed int) {
 
 // write writes what it can and keeps the rest. Errors show at the next read.
 func (e *end) write(b []byte) {
+	if e.tls == nil {
+		e.writePlain(b)
+		return
+	}
+	e.seal(func(c *tls.Conn) error {
+		_, err := c.Write(b)
+		return err
+	})
+}
+
+// writePlain is write for what goes over the wire as it is.
+func (e *end) writePlain(b []byte) {
 	if len(e.out) == 0 {
 		b = b[e.send(b):]
 	}
@@ -452,7 +464,7 @@ func (e *end) send(b []byte) int {
 		case errno == syscall.EAGAIN:
 			return done
 		case errno != 0:
-			e.hungUp, e.readable = true, true
+			e.broken()
 			return len(b)
 		default:
 			done += n
@@ -474,6 +486,9 @@ func (e *end) flush() bool {
 	e.out, e.sent = nil, 0
 	return true
 }
+
+// broken notes that a write failed: the next read tells.
+func (e *end) broken() { e.hungUp, e.readable = true, true }
 
 // duplicate returns a non-blocking descriptor of a plain socket.
 func duplicate(conn net.Conn) (int, bool) {

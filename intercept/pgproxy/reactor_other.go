@@ -10,6 +10,9 @@ import (
 // reactors carry sessions on Linux only.
 type reactors struct{}
 
+// detachable returns conn: there is nothing to take it over.
+func detachable(conn net.Conn) net.Conn { return conn }
+
 func (s *session) driveOnReactor(context.Context, net.Conn, *upstream) (bool, error) {
 	return false, nil
 }

@@ -126,6 +126,14 @@ func (c *Config) baseConfig() (*pgconn.Config, error) {
 	config.Database = c.Database
 	config.BuildFrontend = guardedFrontend
 	config.AfterNetConnect = checkProtocol
+	dial := config.DialFunc
+	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return detachable(conn), nil
+	}
 	if c.UpstreamDirectTLS {
 		config.SSLNegotiation = "direct"
 	}
