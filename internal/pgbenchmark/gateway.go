@@ -26,9 +26,10 @@ var rego []byte
 
 // The routes of a gateway. All lead to the same server.
 const (
-	routePlain = "plain"
-	routeTLS   = "tls"   // on both legs
-	routeSCRAM = "scram" // logs in to the server with SCRAM
+	routePlain  = "plain"
+	routeTLS    = "tls"    // on both legs
+	routeSCRAM  = "scram"  // logs in to the server with SCRAM
+	routeDetect = "detect" // the policy searches every text for personal data
 )
 
 // A gatewayProcess is a running gateway and the paths through it, by route.
@@ -50,7 +51,7 @@ func (b *bench) startGateway(ctx context.Context) (*gatewayProcess, error) {
 		return nil, err
 	}
 	g := &gatewayProcess{routes: map[string]*target{}}
-	for _, route := range []string{routePlain, routeTLS, routeSCRAM} {
+	for _, route := range []string{routePlain, routeTLS, routeSCRAM, routeDetect} {
 		port, err := freePort()
 		if err != nil {
 			return nil, err

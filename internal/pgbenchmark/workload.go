@@ -69,6 +69,8 @@ func workloads() []workload {
 		connections(workload{name: "tls-connect", route: routeTLS}),
 		bulk(workload{name: "rows", sql: rowsSQL, target: 1.6, stretch: 1.25}),
 		bulk(workload{name: "rows-masked", sql: maskedSQL, target: 2, stretch: 1.3}),
+		bulk(workload{name: "rows-detect", sql: rowsSQL, route: routeDetect, target: 1.6, stretch: 1.25}),
+		bulk(workload{name: "rows-found", sql: piiSQL, route: routeDetect, target: 2, stretch: 1.3}),
 		bulk(workload{name: "tls-rows", sql: rowsSQL, route: routeTLS, target: 2.5, stretch: 1.8}),
 	}
 }

@@ -28,3 +28,5 @@ ask contains {"rule": "confirm-delete", "message": "deletes rows"} if {
 mask contains {"table": "public.pgbench_accounts", "column": "filler", "method": "redact"}
 
 mask contains {"table": "*.*", "column": "email", "method": "email"}
+
+mask contains {"table": "*.*", "column": "*", "detect": ["all"], "method": "redact"} if input.target.name == "detect"
