@@ -93,7 +93,7 @@ func (t *traced) showsUntraced(rules *ruleset, c *catalogue, distrust bool) bool
 			return false
 		}
 		column, _ := rules.values(c, t, &o)
-		return distrust || !column.Traced && !(harmless(&o, t.chosen || t.selectedBy(rules) != "") && !t.unseen)
+		return distrust || !column.Traced && (t.unseen || !harmless(&o, t.chosen || t.selectedBy(rules) != ""))
 	})
 }
 

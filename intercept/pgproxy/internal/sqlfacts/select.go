@@ -126,21 +126,21 @@ func (e expr) sortItem(n *pg.Node, out []OutputColumn) {
 }
 
 // combine merges the columns of two branches by place.
-func (an *analysis) combine(a, b []OutputColumn) []OutputColumn {
-	if len(a) != len(b) || hasStar(a) || hasStar(b) {
-		return an.opaqueColumns(a, b)
+func (a *analysis) combine(left, right []OutputColumn) []OutputColumn {
+	if len(left) != len(right) || hasStar(left) || hasStar(right) {
+		return a.opaqueColumns(left, right)
 	}
-	out := make([]OutputColumn, len(a))
-	for i := range a {
-		from := a[i].origin
+	out := make([]OutputColumn, len(left))
+	for i := range left {
+		from := left[i].origin
 		from.refs = slices.Clip(from.refs)
-		from.add(an, &b[i].origin)
+		from.add(a, &right[i].origin)
 		out[i] = OutputColumn{
-			Name: a[i].Name, Pure: a[i].Pure && b[i].Pure,
-			Metadata: a[i].harmless(false) && b[i].harmless(false) && (a[i].Metadata || b[i].Metadata),
-			Counting: a[i].harmless(true) && b[i].harmless(true) && (a[i].Counting || b[i].Counting),
-			Selected: a[i].Selected || b[i].Selected,
-			read:     a[i].read.cover(b[i].read),
+			Name: left[i].Name, Pure: left[i].Pure && right[i].Pure,
+			Metadata: left[i].harmless(false) && right[i].harmless(false) && (left[i].Metadata || right[i].Metadata),
+			Counting: left[i].harmless(true) && right[i].harmless(true) && (left[i].Counting || right[i].Counting),
+			Selected: left[i].Selected || right[i].Selected,
+			read:     left[i].read.cover(right[i].read),
 			origin:   from,
 		}
 	}
@@ -161,12 +161,12 @@ func hasStar(columns []OutputColumn) bool {
 }
 
 // opaqueColumns keeps names and stars only: each column may be any of both branches.
-func (an *analysis) opaqueColumns(a, b []OutputColumn) []OutputColumn {
-	either, right := an.merge(a), an.merge(b)
-	either.add(an, &right)
+func (a *analysis) opaqueColumns(left, right []OutputColumn) []OutputColumn {
+	either, other := a.merge(left), a.merge(right)
+	either.add(a, &other)
 	either.madeElsewhere()
-	out := make([]OutputColumn, len(a))
-	for i, c := range a {
+	out := make([]OutputColumn, len(left))
+	for i, c := range left {
 		out[i] = OutputColumn{Name: c.Name, Star: c.Star, read: c.read, origin: either}
 	}
 	return out
