@@ -24,21 +24,24 @@ import (
 // server and through a gateway that allows everything and masks nothing, and
 // compares what comes back, message by message and byte by byte.
 func TestDifferential(t *testing.T) {
-	const sequences = 60
-	eachDriver(t, func(t *testing.T, d driver) {
-		p := newPair(t, d)
-		failures := 0
-		for seed := range uint64(sequences) {
-			random := rand.New(rand.NewPCG(seed, 4711))
-			if p.differs(t, generate(random.IntN)) {
-				t.Logf("in sequence %d", seed)
-				failures++
-			}
-			if failures == 5 {
-				t.Fatal("and maybe more")
-			}
+	eachDriver(t, func(t *testing.T, d driver) { compareSequences(t, newPair(t, d)) })
+	t.Run("18", func(t *testing.T) { compareSequences(t, newPair(t, onReactor, testserver.Version18())) })
+}
+
+func compareSequences(t *testing.T, p *pair) {
+	t.Helper()
+	const sequences, enough = 60, 5
+	failures := 0
+	for seed := range uint64(sequences) {
+		random := rand.New(rand.NewPCG(seed, 4711))
+		if p.differs(t, generate(random.IntN)) {
+			t.Logf("in sequence %d", seed)
+			failures++
 		}
-	})
+		if failures == enough {
+			t.Fatal("and maybe more")
+		}
+	}
 }
 
 // FuzzDifferential does the same with sequences that the fuzzer chooses.
@@ -73,13 +76,15 @@ type side struct {
 	own           *pgconn.PgConn
 }
 
-func newPair(t testing.TB, d driver) *pair {
-	r := newRig(t, rigConfig{driver: d, recorder: forgetting(), proxy: pgproxy.Config{PassNotifications: true}})
-	direct := testserver.Postgres(t)
+func newPair(t testing.TB, d driver, opts ...testserver.Option) *pair {
+	t.Helper()
+	r := newRig(t, rigConfig{driver: d, recorder: forgetting(), proxy: pgproxy.Config{PassNotifications: true}, pg: opts})
+	direct := testserver.Postgres(t, opts...)
 	return &pair{direct: newSide(t, direct.URL(), direct), through: newSide(t, r.url(), r.pg)}
 }
 
 func newSide(t testing.TB, url string, pg *testserver.PG) side {
+	t.Helper()
 	own, err := pgconn.Connect(context.Background(), pg.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -147,6 +152,7 @@ CREATE FUNCTION talk(x int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTIC
 
 // play sends a sequence and returns the answers up to the end of the connection.
 func (e *side) play(t testing.TB, s *sequence) []string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if _, err := e.own.Exec(ctx, differentialSchema).ReadAll(); err != nil {

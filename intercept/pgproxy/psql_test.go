@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,7 +157,7 @@ func psqlRun(t *testing.T, env []string, script string, args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, testserver.Command(t, "psql"), append([]string{"-X", "--no-password"}, args...)...)
-	cmd.Env = append(env, "PSQL_EDITOR=true")
+	cmd.Env = append(slices.Clone(env), "PSQL_EDITOR=true")
 	cmd.Stdin = strings.NewReader(script)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
