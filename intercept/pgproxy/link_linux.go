@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -437,10 +438,17 @@ func (e *end) write(b []byte) {
 		e.writePlain(b)
 		return
 	}
-	e.seal(func(c *tls.Conn) error {
-		_, err := c.Write(b)
-		return err
-	})
+	for len(b) > 0 { // in parts, so that what is sealed at a time is bounded
+		part := b[:min(readBuffer, len(b))]
+		e.seal(func(c *tls.Conn) error {
+			_, err := c.Write(part)
+			return err
+		})
+		b = b[len(part):]
+		if len(e.out) > 0 && len(b) > readBuffer {
+			e.out = slices.Grow(e.out, len(b)+len(b)/64)
+		}
+	}
 }
 
 // writePlain is write for what goes over the wire as it is.
