@@ -25,6 +25,9 @@ func (f *finder) ipv4(i int) {
 	if isWord(after) || (after == '.' || after == '-') && isAlnum(f.at(pos+1)) {
 		return
 	}
+	if before == 0xa7 && f.at(i-2) == 0xc2 {
+		return // a section sign
+	}
 	if word, _ := f.before(i, 16); isOneOf(word, "version|versions|ver|v|release|firmware|build|rev|section|chapter") {
 		return
 	}
