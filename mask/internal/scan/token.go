@@ -131,7 +131,7 @@ func (f *finder) apiKey(start, end int) bool {
 		if isAlnum(f.b[mark]) {
 			continue
 		}
-		if p := prefixOf(f.b[first:mark+1], isLower(f.at(first-1))); p != nil && f.want.Has(p.kind) {
+		if p := prefixOf(f.b[first:mark+1], isLower(f.at(first-1))); p.text != "" && f.want.Has(p.kind) {
 			if last := f.keyEndOf(start); last-mark-1 >= p.min {
 				f.found(mark+1-len(p.text), trimmed(f.b, last), p.kind)
 				return true
@@ -150,13 +150,12 @@ func (f *finder) keyEndOf(start int) int {
 	return last
 }
 
-// prefixOf returns the prefix that b ends with, nil if there is none.
-func prefixOf(b []byte, inWord bool) *prefix {
+// prefixOf returns the prefix that b ends with, the zero prefix if there is none.
+func prefixOf(b []byte, inWord bool) prefix {
 	if len(b) < 3 {
-		return nil
+		return prefix{}
 	}
-	for i := range prefixes {
-		p := &prefixes[i]
+	for _, p := range prefixes {
 		n := len(b) - len(p.text)
 		if n < 0 || b[len(b)-2] != p.text[len(p.text)-2] || string(b[n:]) != p.text {
 			continue
@@ -168,7 +167,7 @@ func prefixOf(b []byte, inWord bool) *prefix {
 			return p
 		}
 	}
-	return nil
+	return prefix{}
 }
 
 // googleKey looks for a key of Google's, which may have marks early.
