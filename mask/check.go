@@ -14,7 +14,7 @@ import (
 // For kinds of which this package knows only the redacted form, as geometry and
 // ranges, that form alone is valid.
 func Check(v Value) error {
-	if v.Type.Array || !v.Type.forgeable() || v.Format > Binary {
+	if v.Type.Array || !v.Type.forgeable() || v.Format > Binary || v.Type.Kind == KindComposite {
 		return fmt.Errorf("%w: type can't be checked", ErrMalformed)
 	}
 	if v.Type.Kind == KindBit || v.Type.Kind == KindVarbit {
@@ -35,6 +35,9 @@ func Check(v Value) error {
 
 // isConstant reports whether v is what redaction would make of it.
 func isConstant(v Value) bool {
+	if v.Type.Kind == KindEnum {
+		return string(v.Bytes) == v.Type.Shape.Label
+	}
 	text, binary, ok := constant(v.Type.Kind)
 	if !ok {
 		return false

@@ -35,7 +35,14 @@ func constant(k Kind) (text, binary string, ok bool) {
 		return "empty", "\x01", true // RANGE_EMPTY
 	case KindMultirange:
 		return "{}", zero4, true
+	case KindReg:
+		return "0", zero4, true // no object
+	case KindSnapshot: // 1:1:
+		return "1:1:", zero4 + zero4 + "\x00\x00\x00\x01" + zero4 + "\x00\x00\x00\x01", true
 	default:
+		if text, binary, ok = constantVector(k); ok {
+			return text, binary, true
+		}
 		if text, binary, ok = constantTime(k); ok {
 			return text, binary, true
 		}
@@ -43,6 +50,19 @@ func constant(k Kind) (text, binary string, ok bool) {
 			return text, binary, true
 		}
 		return constantAddress(k)
+	}
+}
+
+// constantVector is one zero: an empty vector has no binary form that is read back.
+func constantVector(k Kind) (text, binary string, ok bool) {
+	const one, lower = "\x00\x00\x00\x01", zero4 // one dimension of one element, from 0 on
+	switch k {
+	case KindInt2Vector:
+		return "0", one + zero4 + "\x00\x00\x00\x15" + one + lower + "\x00\x00\x00\x02" + zero2, true
+	case KindOIDVector:
+		return "0", one + zero4 + "\x00\x00\x00\x1a" + one + lower + "\x00\x00\x00\x04" + zero4, true
+	default:
+		return "", "", false
 	}
 }
 

@@ -3,14 +3,19 @@ package mask
 // TypeOID returns the Type for a type OID and type modifier as they stand in a
 // PostgreSQL RowDescription (-1 for no modifier). OIDs of built-in types are the
 // same in every database; anything else, as enums, composites and the types of
-// extensions, is the zero Type. The server resolves domains to their base type
-// before it sends a RowDescription.
+// extensions, is the zero Type: whoever knows the server's catalogue can make a
+// Type with a Shape. The server resolves domains to their base type before it
+// sends a RowDescription, but not those of elements and fields.
 func TypeOID(oid uint32, typmod int32) Type {
 	for _, e := range builtin() {
 		if e.oid != oid && e.array != oid {
 			continue
 		}
-		return Type{Kind: e.kind, Array: e.oid != oid, Limit: limit(e.kind, typmod)}
+		t := Type{Kind: e.kind, Array: e.oid != oid, Limit: limit(e.kind, typmod)}
+		if t.Array {
+			t.Element = e.oid
+		}
+		return t
 	}
 	return Type{}
 }
@@ -22,7 +27,7 @@ type builtinType struct {
 
 // builtin lists the OIDs of pg_type.dat. Types without an array type have their
 // own OID in its place.
-func builtin() [60]builtinType {
+func builtin() [76]builtinType {
 	return [...]builtinType{
 		{16, 1000, KindBool}, {17, 1001, KindBytea}, {18, 1002, KindChar}, {19, 1003, KindName},
 		{20, 1016, KindInt8}, {21, 1005, KindInt2}, {23, 1007, KindInt4}, {25, 1009, KindText},
@@ -40,6 +45,11 @@ func builtin() [60]builtinType {
 		{3912, 3913, KindRange}, {3926, 3927, KindRange}, {4072, 4073, KindJSONPath}, {5069, 271, KindXID8},
 		{4451, 6150, KindMultirange}, {4532, 6151, KindMultirange}, {4533, 6152, KindMultirange},
 		{4534, 6153, KindMultirange}, {4535, 6155, KindMultirange}, {4536, 6157, KindMultirange},
+		{22, 1006, KindInt2Vector}, {30, 1013, KindOIDVector}, {2275, 1263, KindText},
+		{2970, 2949, KindSnapshot}, {5038, 5039, KindSnapshot},
+		{24, 1008, KindReg}, {2202, 2207, KindReg}, {2203, 2208, KindReg}, {2204, 2209, KindReg},
+		{2205, 2210, KindReg}, {2206, 2211, KindReg}, {3734, 3735, KindReg}, {3769, 3770, KindReg},
+		{4089, 4090, KindReg}, {4096, 4097, KindReg}, {4191, 4192, KindReg},
 	}
 }
 

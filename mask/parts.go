@@ -153,11 +153,11 @@ func (r *Parts) begin(dst *[]byte, part []byte) (int, error) {
 	switch {
 	case length < -1 || length > r.size-r.got-n:
 		return 0, fmt.Errorf("%w: field %d of a row", ErrMalformed, r.field-1)
-	case length == -1 || o.passes():
+	case length == -1 && !o.whole || o.passes():
 		*dst = append(*dst, r.head...)
 		r.left = max(0, length)
 	default:
-		r.op, r.left = o, length
+		r.op, r.left = o, max(0, length)
 		if o.isConstant() {
 			r.put(dst, nil)
 			r.drop = true
@@ -183,9 +183,9 @@ func (r *Parts) put(dst *[]byte, value []byte) {
 // isConstant reports whether the masked form is the same for all values.
 func (o *op) isConstant() bool {
 	switch {
-	case o.name == MethodNull:
+	case o.name == MethodNull || o.whole:
 		return true
-	case o.name != MethodRedact || o.typ.Array || o.inPlace:
+	case o.name != MethodRedact || o.typ.Array || o.typ.Kind == KindComposite || o.typ.Kind.isJSON():
 		return false
 	default:
 		return o.typ.Kind != KindMoney && (o.typ.Kind != KindBit || o.typ.Limit > 0)

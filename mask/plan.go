@@ -14,7 +14,10 @@ type Column struct {
 	// Derived says that values may be computed from the sources rather than taken
 	// from them as they are. The part that a method leaves readable, and equality
 	// of pseudonyms, could then be steered by the query to tell the whole value,
-	// so every method but "null" becomes "redact".
+	// so every method but "null" becomes "redact". The query could also say it by
+	// the lengths of arrays and by which values are NULL: NULLs get the constant too,
+	// arrays become empty, and composites NULL. The same goes for columns that are
+	// not Traced.
 	Derived bool
 	// Type is the column's type; see TypeOID.
 	Type Type
@@ -38,8 +41,11 @@ type op struct {
 	find *detection
 	// hit is set when something is found.
 	hit *bool
-	// inPlace says that values are documents of which the structure is kept.
-	inPlace bool
+	// whole says that nothing of a value may show, not even its structure or whether
+	// it is NULL, because a query may have computed it.
+	whole bool
+	// fields are what happens to the fields of a composite.
+	fields []op
 }
 
 // passes reports whether values go through whatever they are.
@@ -71,9 +77,17 @@ func Compile(rules *Rules, columns []Column) (*Plan, error) {
 }
 
 func newOp(a action, c *Column) op {
-	stored := c.Traced && !c.Derived // what is computed may have values for names
-	inPlace := stored && a.method != nil && a.name != MethodNull && c.Type.Kind.isJSON()
-	return op{action: a, typ: c.Type, format: c.Format, inPlace: inPlace}
+	o := op{action: a, typ: c.Type, format: c.Format}
+	o.whole = a.method != nil && (!c.Traced || c.Derived)
+	if !o.whole && a.method != nil && a.name != MethodNull && c.Type.Kind == KindComposite {
+		o.fields = make([]op, len(c.Type.Shape.Fields))
+		for i, typ := range c.Type.Shape.Fields {
+			field := *c
+			field.Type = typ
+			o.fields[i] = newOp(a, &field)
+		}
+	}
+	return o
 }
 
 // action returns what has to happen to the values of c.

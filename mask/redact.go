@@ -8,7 +8,7 @@ const redacted = "[redacted]"
 // of the value's type. Of the value it shows nothing but, for bit strings of a
 // length that the type does not tell, their length, and for money the currency
 // sign. Methods can fall back to it; it fails with [ErrNull] for what can't be
-// forged.
+// forged, and for composites, whose fields a Plan masks one by one.
 func Redact(dst []byte, v Value) ([]byte, error) {
 	if v.Type.Array || !v.Type.forgeable() || v.Format > Binary {
 		return dst, ErrNull
@@ -20,6 +20,10 @@ func Redact(dst []byte, v Value) ([]byte, error) {
 		return appendMoney(dst, v, 0), nil
 	case KindBit:
 		return redactBit(dst, v)
+	case KindEnum:
+		return append(dst, v.Type.Shape.Label...), nil
+	case KindComposite: // a Plan masks its fields
+		return dst, ErrNull
 	default:
 		return redactConstant(dst, v)
 	}

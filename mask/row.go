@@ -43,7 +43,7 @@ func (p *Plan) Rewrite(dst, row []byte) (out []byte, changed bool, err error) {
 		if !ok {
 			return dst, false, fmt.Errorf("%w: field %d of a row", ErrMalformed, i)
 		}
-		if o := &p.ops[i]; o.method != nil && !null {
+		if o := &p.ops[i]; o.method != nil && (o.whole || !null) {
 			out = append(out, row[run:pos]...)
 			out = o.appendField(out, row[pos+lengthSize:end])
 			run, changed = end, true
@@ -71,7 +71,7 @@ func (p *Plan) Rewrite(dst, row []byte) (out []byte, changed bool, err error) {
 // Value masks one value of a column, for protocols that don't send DataRow, as
 // COPY. It appends to dst; null says that the value must be NULL instead. The
 // value must not be NULL and in the column's format. A column that the plan does
-// not have makes any value NULL.
+// not have makes any value NULL. For a NULL call Null.
 func (p *Plan) Value(dst []byte, column int, value []byte) (out []byte, null bool) {
 	if p == nil || column < 0 || column >= len(p.ops) {
 		return dst, true
@@ -84,6 +84,20 @@ func (p *Plan) Value(dst []byte, column int, value []byte) (out []byte, null boo
 		return o.scrubValue(dst, value)
 	}
 	out, err := o.mask(dst, value)
+	if err != nil {
+		return dst, true
+	}
+	return out, false
+}
+
+// Null masks a NULL of a column, as Value does other values: where a query could
+// say something by which values are NULL, it becomes what they become. It appends
+// to dst; null says that it stays NULL.
+func (p *Plan) Null(dst []byte, column int) (out []byte, null bool) {
+	if p == nil || column < 0 || column >= len(p.ops) || !p.ops[column].whole {
+		return dst, true
+	}
+	out, err := p.ops[column].appendWhole(dst)
 	if err != nil {
 		return dst, true
 	}
@@ -139,6 +153,8 @@ func endField(dst, out []byte, start int, err error) []byte {
 // mask appends the masked form of a value.
 func (o *op) mask(dst, value []byte) ([]byte, error) {
 	switch {
+	case o.whole:
+		return o.appendWhole(dst)
 	case !o.typ.Array:
 		return o.element(dst, value)
 	case o.name == MethodNull:
@@ -150,12 +166,34 @@ func (o *op) mask(dst, value []byte) ([]byte, error) {
 	}
 }
 
+// appendWhole appends what stands for every value of a column, NULL too.
+func (o *op) appendWhole(dst []byte) ([]byte, error) {
+	switch {
+	case o.name == MethodNull || o.typ.Kind == KindComposite && !o.typ.Array:
+		return dst, ErrNull
+	case !o.typ.Array:
+		return o.method.Mask(dst, Value{Type: o.typ, Format: o.format})
+	case o.format == Text:
+		return append(dst, "{}"...), nil
+	case o.typ.Element == 0:
+		return dst, ErrNull
+	default: // no dimensions
+		return binary.BigEndian.AppendUint32(append(dst, zero8...), o.typ.Element), nil
+	}
+}
+
 // element appends the masked form of a scalar or of an array's element.
 func (o *op) element(dst, value []byte) ([]byte, error) {
-	if o.find != nil {
+	switch {
+	case o.find != nil:
 		return o.scrubElement(dst, value)
-	}
-	if o.inPlace {
+	case o.name == MethodNull:
+		return dst, ErrNull
+	case o.typ.Kind == KindComposite && o.format == Binary:
+		return o.appendCompositeBinary(dst, value)
+	case o.typ.Kind == KindComposite:
+		return o.appendCompositeText(dst, value)
+	case o.typ.Kind.isJSON():
 		return o.appendDocument(dst, value)
 	}
 	return o.method.Mask(dst, Value{Bytes: value, Type: o.typ.elem(), Format: o.format, Keep: o.keep})

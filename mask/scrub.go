@@ -133,7 +133,7 @@ func (o *op) clean(b []byte) bool {
 		return false
 	case !o.typ.Array && (k.isText() || k == KindXML):
 		return !o.find.any(b)
-	case k == KindUnknown && o.format == Binary:
+	case k.isOpaque() && o.format == Binary:
 		return !o.find.anyWithin(b, 0)
 	default:
 		return bytes.IndexByte(b, '\\') < 0 && !o.find.any(b)
@@ -173,13 +173,13 @@ func (o *op) scrubElement(dst, b []byte) (out []byte, err error) {
 	hit := false
 	t := o.typ.elem()
 	switch {
-	case t.Kind.isText() || t.Kind == KindXML || t.Kind == KindUnknown && o.format == Text:
+	case t.Kind.isText() || t.Kind == KindXML || t.Kind.isOpaque() && o.format == Text:
 		out, hit, err = o.find.scrub(dst, b, t)
 	case t.Kind.isJSON():
 		out, hit, err = o.scrubDocument(dst, b)
 	case t.Kind == KindBytea:
 		out, hit, err = o.scrubBytea(dst, b)
-	case t.Kind == KindUnknown:
+	case t.Kind.isOpaque():
 		out, hit, err = o.scrubUnknown(dst, b)
 	default:
 		if hit = o.find.any(b); hit {

@@ -13,6 +13,22 @@ type Type struct {
 	// KindVarbit, and digits before the point for KindNumeric, where a negative
 	// Limit allows none.
 	Limit int
+	// Element is the OID of an array's elements, which the empty array has to name.
+	Element uint32
+	// Shape is what a type that users have made consists of, for KindEnum and
+	// KindComposite. Types are equal if they share it.
+	Shape *Shape
+}
+
+// A Shape says what a type that users have made consists of. It must not change
+// once it is in use.
+type Shape struct {
+	// Label is the label of an enum that stands for masked values. Without one
+	// they become NULL.
+	Label string
+	// Fields are the types of a composite type's fields, in order, without those
+	// that have been dropped. A field of the zero Type becomes NULL.
+	Fields []Type
 }
 
 // Kind is a scalar type of PostgreSQL. Types that share an encoding share a Kind.
@@ -64,8 +80,14 @@ const (
 	KindCircle
 	KindTSVector
 	KindTSQuery
-	KindRange      // of any built-in subtype
-	KindMultirange // of any built-in subtype
+	KindRange      // of any subtype
+	KindMultirange // of any subtype
+	KindReg        // regclass and its like
+	KindSnapshot   // pg_snapshot, txid_snapshot
+	KindInt2Vector
+	KindOIDVector
+	KindEnum      // with a Shape
+	KindComposite // with a Shape
 	kindEnd
 )
 
@@ -73,6 +95,9 @@ const (
 func (k Kind) isText() bool {
 	return k == KindText || k == KindBPChar || k == KindName
 }
+
+// isOpaque reports whether only what is found in values of k tells what they hold.
+func (k Kind) isOpaque() bool { return k == KindUnknown || k == KindComposite }
 
 // isNumber reports whether appendNumber can encode a value of k.
 func (k Kind) isNumber() bool {
@@ -94,9 +119,18 @@ func (k Kind) delimiter() byte {
 
 // elem returns the type of an array's elements.
 func (t Type) elem() Type {
-	t.Array = false
+	t.Array, t.Element = false, 0
 	return t
 }
 
 // forgeable reports whether there is any valid value to put in place of one.
-func (t Type) forgeable() bool { return t.Kind > KindUnknown && t.Kind < kindEnd }
+func (t Type) forgeable() bool {
+	switch t.Kind {
+	case KindEnum:
+		return t.Shape != nil && t.Shape.Label != ""
+	case KindComposite:
+		return t.Shape != nil
+	default:
+		return t.Kind > KindUnknown && t.Kind < kindEnd
+	}
+}

@@ -29,6 +29,7 @@ type catalogue struct {
 	builtins map[string]byte
 	// analyze analyses the definitions of views.
 	analyze analyzeFunc
+	types   types
 
 	mu       sync.RWMutex
 	resolved map[*sqlfacts.Query]*resolved

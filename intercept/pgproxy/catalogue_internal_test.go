@@ -26,6 +26,14 @@ func answersForTests() []table {
 		{{"<~>"}},
 		{{"3", "SELECT email FROM people"}, {"4", "SELECT v.email AS x FROM v"}, {"97", "SELECT 1"}},
 		{{"now", "s"}, {"random", "v"}},
+		{{"1", "23", "-1"}, {"50", "16400", "-1"}, {"50", "16402", "-1"}, {"50", "600000", "-1"}},
+		{
+			{"16400", "d", "1043", "9", "0", "0", "", "f"}, {"16401", "e", "0", "-1", "0", "0", "lo", "f"}, {"16402", "b", "0", "-1", "16401", "0", "", "f"},
+			{"16403", "c", "0", "-1", "0", "50", "", "f"}, {"16404", "r", "0", "-1", "0", "0", "", "f"}, {"16405", "m", "0", "-1", "0", "0", "", "f"},
+			{"16406", "b", "0", "-1", "0", "0", "", "t"}, {"16407", "b", "0", "-1", "0", "0", "", "f"}, {"16408", "b", "0", "-1", "16407", "0", "", "f"},
+			{"16409", "d", "1007", "-1", "0", "0", "", "f"}, {"16410", "b", "0", "-1", "16409", "0", "", "f"}, {"16411", "d", "16411", "-1", "0", "0", "", "f"},
+			{"16412", "c", "0", "-1", "0", "99", "", "f"},
+		},
 		{{"agent"}}, {{`"$user", public`}},
 	}
 }
@@ -45,6 +53,38 @@ func catalogueForTests(t *testing.T) *catalogue {
 		t.Fatal(err)
 	}
 	return c
+}
+
+func TestTypesOfUsers(t *testing.T) {
+	types := catalogueForTests(t).types
+	for oid, want := range map[uint32]mask.Type{
+		23:    {Kind: mask.KindInt4},
+		16400: {Kind: mask.KindText, Limit: 5},
+		16404: {Kind: mask.KindRange},
+		16405: {Kind: mask.KindMultirange},
+		16406: {Kind: mask.KindText},
+		16407: {},                                              // of an extension, in a form of its own
+		16408: {},                                              // an array of it
+		16409: {Kind: mask.KindInt4, Array: true, Element: 23}, // a domain over an array
+		16410: {},                                              // an array of that
+		16411: {},                                              // a domain over itself
+		16412: {},                                              // a composite without known fields
+		99999: {},
+	} {
+		if got := types.of(oid, -1); got != want {
+			t.Errorf("%d: %+v, want %+v", oid, got, want)
+		}
+	}
+	if enum := types.of(16402, -1); enum.Kind != mask.KindEnum || !enum.Array || enum.Element != 16401 || enum.Shape.Label != "lo" {
+		t.Errorf("array of an enum: %+v", enum)
+	}
+	row := types.of(16403, -1)
+	if row.Kind != mask.KindComposite || len(row.Shape.Fields) != 3 {
+		t.Fatalf("composite: %+v", row)
+	}
+	if f := row.Shape.Fields; f[0].Limit != 5 || f[1].Kind != mask.KindEnum || !f[1].Array || f[2] != (mask.Type{}) {
+		t.Errorf("fields: %+v", f)
+	}
 }
 
 func TestCatalogueIsBuilt(t *testing.T) {

@@ -2,8 +2,9 @@ package pgproxy
 
 // The catalogue's queries are plain SQL on the system catalogues (manual,
 // "System Catalogs"). 1255, 1259, 2604, 2617 and 2618 are the fixed OIDs of
-// pg_proc, pg_class, pg_attrdef, pg_operator and pg_rewrite. OIDs from 16384 on
-// are of objects that were made after the database was.
+// pg_proc, pg_class, pg_attrdef, pg_operator and pg_rewrite, 750 is that of array_in
+// and 12 that of the language internal. OIDs from 16384 on are of objects that were made after
+// the database was.
 func catalogueQueries() []string {
 	return []string{
 		`SELECT c.oid, n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c` +
@@ -20,14 +21,28 @@ func catalogueQueries() []string {
 			` JOIN pg_catalog.pg_depend d ON d.classid = 2604 AND d.objid = ad.oid` +
 			` OR d.classid = 1259 AND d.objid = ad.adrelid AND d.objsubid = ad.adnum` +
 			` WHERE a.attgenerated <> '' AND d.refclassid = 1259 AND d.refobjid = ad.adrelid AND d.refobjsubid NOT IN (0, ad.adnum)`,
-		ownFunctions, ownOperators,
-		viewDefinitions,
+		ownFunctions, ownOperators, viewDefinitions,
 		`SELECT proname, CASE max(CASE provolatile WHEN 'v' THEN 2 WHEN 's' THEN 1 ELSE 0 END) WHEN 2 THEN 'v' WHEN 1 THEN 's' ELSE 'i' END` +
 			` FROM pg_catalog.pg_proc WHERE oid < 16384 GROUP BY proname`,
+		fieldTypes, ownTypes,
 		`SELECT current_user`,
 		`SHOW search_path`,
 	}
 }
+
+// fieldTypes are the types of the fields of composites, and of tables, which are
+// composites too. ownTypes are all that are not built in or whose OIDs are not the
+// same everywhere, with the type that a domain is of, the elements of an array, the
+// fields' relation of a composite, an enum's first label, and whether a base type
+// is written as text is.
+const (
+	fieldTypes = `SELECT a.attrelid, a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid` +
+		` WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid >= 16384 AND c.relkind IN ('r', 'v', 'm', 'p', 'f', 'c') ORDER BY a.attrelid, a.attnum`
+	ownTypes = `SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod, CASE WHEN t.typinput::oid = 750 THEN t.typelem ELSE 0 END, t.typrelid,` +
+		` coalesce((SELECT e.enumlabel FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder LIMIT 1), ''),` +
+		` EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.oid = t.typinput AND p.prosrc = 'textin' AND p.prolang = 12)` +
+		` FROM pg_catalog.pg_type t WHERE t.oid >= 10000`
+)
 
 // blindViews are the views that read through code: functions and operators that
 // users made, but for those of extensions, which compute from their arguments

@@ -13,7 +13,8 @@ import (
 type field struct {
 	table  uint32
 	number int16
-	typ    mask.Type
+	typ    uint32
+	typmod int32
 	format mask.Format
 }
 
@@ -42,7 +43,7 @@ func (s *session) planRows(x *execution, layout []byte, formats []int16) error {
 		columns := make([]mask.Column, len(fields))
 		for i, f := range fields {
 			columns[i] = x.column(rows, f, i, len(fields))
-			columns[i].Type, columns[i].Format = f.typ, f.format
+			columns[i].Type, columns[i].Format = x.query.catalogue.types.of(f.typ, f.typmod), f.format
 		}
 		if x.refusesUntraced(rows, columns) {
 			return nil, errUntraced
@@ -80,7 +81,7 @@ func parseLayout(body []byte, formats []int16) ([]field, error) {
 		if len(formats) > 0 {
 			format = int(formatOf(formats, i))
 		}
-		fields[i] = field{uint32(table), int16(number), mask.TypeOID(uint32(typ), int32(typmod)), mask.Format(format)}
+		fields[i] = field{uint32(table), int16(number), uint32(typ), int32(typmod), mask.Format(format)}
 		rest = rest[18:]
 	}
 	if len(rest) != 0 {
