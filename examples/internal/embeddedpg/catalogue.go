@@ -19,11 +19,13 @@ CREATE TABLE pg_catalog.pg_attribute (attrelid oid NOT NULL, attname name NOT NU
 	attlen int2 NOT NULL, attnum int2 NOT NULL, atttypmod int4 NOT NULL DEFAULT -1, attnotnull bool NOT NULL DEFAULT 0,
 	attisdropped bool NOT NULL DEFAULT 0, attgenerated text NOT NULL DEFAULT '', PRIMARY KEY (attrelid, attnum));
 CREATE TABLE pg_catalog.pg_type (oid oid PRIMARY KEY, typname name NOT NULL, typnamespace oid NOT NULL DEFAULT 11,
-	typlen int2 NOT NULL, typtype text NOT NULL DEFAULT 'b', typrelid oid NOT NULL DEFAULT 0);
+	typlen int2 NOT NULL, typtype text NOT NULL DEFAULT 'b', typrelid oid NOT NULL DEFAULT 0,
+	typbasetype oid NOT NULL DEFAULT 0, typtypmod int4 NOT NULL DEFAULT -1, typelem oid NOT NULL DEFAULT 0, typinput oid NOT NULL DEFAULT 0);
+CREATE TABLE pg_catalog.pg_enum (enumtypid oid NOT NULL, enumlabel name NOT NULL, enumsortorder float4 NOT NULL);
 CREATE TABLE pg_catalog.pg_inherits (inhrelid oid NOT NULL, inhparent oid NOT NULL, inhseqno int4 NOT NULL);
 CREATE TABLE pg_catalog.pg_rewrite (oid oid PRIMARY KEY, rulename name NOT NULL, ev_class oid NOT NULL, ev_type text NOT NULL, ev_action text NOT NULL);
 CREATE TABLE pg_catalog.pg_proc (oid oid PRIMARY KEY, proname name NOT NULL, pronamespace oid NOT NULL, provolatile text NOT NULL,
-	prosecdef bool NOT NULL DEFAULT 0,
+	prosecdef bool NOT NULL DEFAULT 0, prolang oid NOT NULL DEFAULT 12,
 	prosrc text NOT NULL DEFAULT '');
 CREATE TABLE pg_catalog.pg_operator (oid oid PRIMARY KEY, oprname name NOT NULL, oprnamespace oid NOT NULL, oprcode oid NOT NULL);
 CREATE TABLE pg_catalog.pg_attrdef (oid oid PRIMARY KEY, adrelid oid NOT NULL, adnum int2 NOT NULL, adbin text NOT NULL);
