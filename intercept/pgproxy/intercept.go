@@ -103,6 +103,10 @@ func (c *connection) refuse(r *intercept.Refusal) error {
 func (c *connection) connect(ctx context.Context, version uint32, runtime map[string]string) (*upstream, error) {
 	var up *upstream
 	var shelf *shelf
+	told, err := c.propagate(runtime)
+	if err != nil {
+		return nil, errors.Join(err, c.refuse(&intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "the server can't be told who the session belongs to"}))
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watch := &connectWatch{conn: c.conn, cancel: cancel}
@@ -110,9 +114,15 @@ func (c *connection) connect(ctx context.Context, version uint32, runtime map[st
 		c.waiting(p)
 		watch.begin()
 	}, func(ctx context.Context, cred *credsource.Credential) error {
-		shelf = c.proxy.catalogues.shelf(cred.Username)
+		shelf = c.proxy.catalogues.shelf(cred.Username + "\x00" + told.role) // neither has a NUL
+		load := shelf.load(c.proxy.cfg.CatalogueMaxAge, c.proxy.analyzer.Analyze)
 		var err error
-		up, err = c.proxy.dialUpstream(ctx, cred, runtime, shelf.load(c.proxy.cfg.CatalogueMaxAge, c.proxy.analyzer.Analyze))
+		up, err = c.proxy.dialUpstream(ctx, cred, runtime, func(ctx context.Context, conn *pgconn.PgConn) error {
+			if err := told.confirm(ctx, conn); err != nil {
+				return err
+			}
+			return load(ctx, conn)
+		})
 		return err
 	})
 	c.conn = watch.end()
@@ -138,6 +148,21 @@ func (c *connection) connect(ctx context.Context, version uint32, runtime map[st
 		return nil, errors.Join(err, up.conn.Close())
 	}
 	return up, nil
+}
+
+// propagate adds to the startup parameters what the server is to be told of the
+// client.
+func (c *connection) propagate(runtime map[string]string) (told, error) {
+	p, id := &c.proxy.cfg.Propagate, c.guard.Identity()
+	told, err := p.tell(id)
+	if err != nil {
+		return told, err
+	}
+	told.parameters(runtime)
+	if p.ApplicationName {
+		runtime["application_name"] = applicationName(id.Subject)
+	}
+	return told, nil
 }
 
 // welcome ends the startup: from AuthenticationOk to ReadyForQuery.

@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -60,6 +61,9 @@ type Config struct {
 	// Detectors find further things in text, by the names that the "detect" of a
 	// policy's masks uses for them. See [mask.Config].
 	Detectors map[string]mask.Detector
+	// Propagate tells the server who a session belongs to; zero means that it is
+	// not told.
+	Propagate Propagation
 	// PassNotifications lets the payloads of notifications through. A trigger may
 	// put any value there, and no statement of the listener tells which, so by
 	// default a client learns of a notification and its channel, not its payload.
@@ -190,6 +194,10 @@ func validate(c *Config) error {
 	if c.UpstreamTLS != nil {
 		c.UpstreamTLS = c.UpstreamTLS.Clone()
 	}
+	if err := c.Propagate.validate(); err != nil {
+		problems = append(problems, err)
+	}
+	c.Propagate.Settings = maps.Clone(c.Propagate.Settings)
 	if c.TLS != nil {
 		c.TLS = c.TLS.Clone()
 		c.TLS.NextProtos = []string{alpn}

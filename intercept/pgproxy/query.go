@@ -115,6 +115,9 @@ func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refus
 			}
 		}
 		r = c.resolve(q, meaning{s.statementCalled, s.cursorCalled})
+		if r.refusal == nil {
+			r.refusal = s.proxy.cfg.Propagate.refusal(q)
+		}
 		if !r.usesNames {
 			c.remember(q, r)
 		}
