@@ -23,6 +23,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +52,8 @@ type Config struct {
 	Approver approve.Approver
 	// Routes are where clients come in and what they get to.
 	Routes []Route
+	// Entrances are listeners that several routes share.
+	Entrances []Entrance
 
 	// Logger is told of sessions, refusals and faults. Nil means no logging.
 	Logger *slog.Logger
@@ -135,7 +138,7 @@ func New(cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// Serve accepts clients on the listeners of all routes until ctx is done or a
+// Serve accepts clients on the listeners of all routes and entrances until ctx is done or a
 // listener fails, and then closes the listeners. Sessions go on: Shutdown ends
 // them. It returns nil after ctx is done or Shutdown, and ErrClosed if Shutdown
 // came first. It is called once.
@@ -151,12 +154,9 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	var failures []error
 	var mu sync.Mutex
 	var accepting sync.WaitGroup
-	for _, r := range g.routes {
-		if r.Listener == nil {
-			continue
-		}
+	for _, d := range g.doors() {
 		accepting.Go(func() {
-			if err := g.accept(ctx, r); err != nil {
+			if err := g.accept(ctx, d); err != nil {
 				mu.Lock()
 				failures = append(failures, err)
 				mu.Unlock()
@@ -231,10 +231,8 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.closed = true
 	g.mu.Unlock()
 	g.cancel(intercept.ErrShutdown)
-	for _, r := range g.routes {
-		if r.Listener != nil {
-			_ = r.Listener.Close() // it may be closed already
-		}
+	for _, d := range g.doors() {
+		_ = d.listener.Close() // it may be closed already
 	}
 	done := make(chan struct{})
 	go func() {
@@ -274,7 +272,8 @@ func check(c *Config) error {
 		r.Labels = maps.Clone(r.Labels)
 		routes[i] = r
 	}
-	c.Routes = routes
+	c.Routes, c.Entrances = routes, slices.Clone(c.Entrances)
+	problems = append(problems, c.checkEntrances()...)
 	if c.MaxConnections == 0 {
 		c.MaxConnections = 10_000
 	}

@@ -17,13 +17,13 @@ import (
 	"github.com/headgate/gateway/policy/identity"
 )
 
-// accept serves a route's listener until ctx is done.
-func (g *Gateway) accept(ctx context.Context, r *Route) error {
-	stop := context.AfterFunc(ctx, func() { _ = r.Listener.Close() }) // unblocks Accept
+// accept serves a listener until ctx is done.
+func (g *Gateway) accept(ctx context.Context, d door) error {
+	stop := context.AfterFunc(ctx, func() { _ = d.listener.Close() }) // unblocks Accept
 	defer stop()
-	defer func() { _ = r.Listener.Close() }() // closed already, as a rule
+	defer func() { _ = d.listener.Close() }() // closed already, as a rule
 	for {
-		conn, err := r.Listener.Accept()
+		conn, err := d.listener.Accept()
 		if ctx.Err() != nil || g.ctx.Err() != nil {
 			if conn != nil {
 				_ = conn.Close()
@@ -31,16 +31,16 @@ func (g *Gateway) accept(ctx context.Context, r *Route) error {
 			return nil
 		}
 		if isTemporary(err) {
-			g.watch.logger.Warn("accept failed, trying again", "route", r.Name, "error", err)
+			g.watch.logger.Warn("accept failed, trying again", "route", d.name, "error", err)
 			if !pause(ctx, acceptPause) {
 				return nil
 			}
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("gateway: route %q: %w", r.Name, err)
+			return fmt.Errorf("gateway: route %q: %w", d.name, err)
 		}
-		g.serveAccepted(r, conn)
+		g.serveAccepted(d, conn)
 	}
 }
 
@@ -66,17 +66,17 @@ func isTemporary(err error) bool {
 	return errors.As(err, &t) && t.Temporary()
 }
 
-func (g *Gateway) serveAccepted(r *Route, conn net.Conn) {
+func (g *Gateway) serveAccepted(d door, conn net.Conn) {
 	place, err := g.admit()
 	if err != nil {
 		_ = conn.Close() // it may be gone
-		g.watch.logger.Info("connection refused", "route", r.Name, "client", clientAddress(conn, nil), "error", err)
+		g.watch.logger.Info("connection refused", "route", d.name, "client", clientAddress(conn, nil), "error", err)
 		return
 	}
 	go func() {
 		defer place.done()
-		if err := g.serve(g.ctx, r, conn, nil, place); err != nil {
-			g.watch.logger.Info("connection ended", "route", r.Name, "client", clientAddress(conn, nil), "error", err)
+		if err := d.serve(g.ctx, conn, place); err != nil {
+			g.watch.logger.Info("connection ended", "route", d.name, "client", clientAddress(conn, nil), "error", err)
 		}
 	}()
 }

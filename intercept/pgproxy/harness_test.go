@@ -46,6 +46,7 @@ type rig struct {
 	ca       *testserver.CA
 	caFile   string
 	clientCA *testserver.CA
+	targets  map[string]*testserver.PG
 }
 
 // rigConfig is what a test chooses; its zero allows everything and masks nothing.

@@ -59,16 +59,11 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 	if err := c.conn.SetDeadline(time.Now().Add(c.proxy.cfg.StartupTimeout)); err != nil {
 		return nil, err
 	}
-	conn, s, err := negotiate(ctx, c.conn, c.proxy.cfg.TLS)
-	c.conn, c.startup = conn, s
-	if errors.Is(err, errVersion) {
-		_, _ = c.conn.Write(appendProblem(nil, msgError, problem{
-			severity: severityFatal, code: "0A000", message: "headgate: unsupported frontend protocol: 3.0 to 3.2 are carried",
-		})) // the peer may not speak any version of the protocol
-	}
+	refusal, err := c.greet(ctx)
 	if err != nil {
 		return nil, err
 	}
+	s := c.startup
 	if s.cancel != nil {
 		c.proxy.cancels.request(ctx, s.cancel)
 		return nil, nil
@@ -77,7 +72,10 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 	if _, err := c.conn.Write(negotiation); err != nil {
 		return nil, err
 	}
-	runtime, refusal := runtimeParameters(s, c.proxy.cfg.Database)
+	runtime, badParameter := runtimeParameters(s, c.proxy.cfg.Database)
+	if refusal == nil {
+		refusal = badParameter
+	}
 	if err := c.identify(ctx); err != nil {
 		return nil, err
 	}
@@ -88,6 +86,25 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 		return nil, err
 	}
 	return c.connect(ctx, version, runtime)
+}
+
+// greet reads the startup packet, unless a Switch has. The refusal is for after
+// authentication: strangers are not told which databases there are.
+func (c *connection) greet(ctx context.Context) (*intercept.Refusal, error) {
+	g, ok := c.conn.(*greeted)
+	if !ok {
+		var err error
+		c.conn, c.startup, err = greet(ctx, c.conn, c.proxy.cfg.TLS)
+		return nil, err
+	}
+	c.conn, c.startup = g.Conn, g.startup
+	if g.nowhere {
+		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "there is no such database here"}, nil
+	}
+	if g.named {
+		delete(c.startup.parameters, "database") // it led here
+	}
+	return nil, nil
 }
 
 // refuse tells the client why there will be no session.

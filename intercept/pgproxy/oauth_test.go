@@ -233,7 +233,4 @@ func TestOAuthConfig(t *testing.T) {
 			t.Errorf("%+v is accepted", o)
 		}
 	}
-	if _, err := pgproxy.New(pgproxy.Config{Upstream: "127.0.0.1:1", Database: "x", CertificateSuffices: true}); err == nil {
-		t.Error("certificates without TLS are accepted")
-	}
 }

@@ -202,9 +202,6 @@ func validate(c *Config) error {
 		c.TLS = c.TLS.Clone()
 		c.TLS.NextProtos = []string{alpn}
 	}
-	if c.CertificateSuffices && c.TLS == nil {
-		problems = append(problems, errors.New("Config.CertificateSuffices needs TLS"))
-	}
 	if c.OAuth != nil {
 		oauth := *c.OAuth
 		c.OAuth = &oauth
