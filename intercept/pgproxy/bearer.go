@@ -127,10 +127,13 @@ func isAlphanumeric(c byte) bool {
 
 // challenge is the error object of RFC 7628, section 3.2.2.
 func (o *OAuth) challenge() []byte {
-	b, _ := json.Marshal(struct {
+	b, err := json.Marshal(struct {
 		Status   string `json:"status"`
 		Metadata string `json:"openid-configuration"`
 		Scope    string `json:"scope"`
-	}{"invalid_token", o.metadata(), o.Scope}) // texts always marshal
+	}{"invalid_token", o.metadata(), o.Scope})
+	if err != nil {
+		return []byte(`{"status":"invalid_token"}`) // texts always marshal
+	}
 	return b
 }

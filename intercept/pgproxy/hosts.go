@@ -65,7 +65,7 @@ func (p *Interceptor) order() []upstreamHost {
 		return p.hosts
 	}
 	hosts := slices.Clone(p.hosts)
-	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
+	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] }) //nolint:gosec // it spreads load
 	return hosts
 }
 

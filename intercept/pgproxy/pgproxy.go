@@ -145,18 +145,7 @@ func validate(c *Config) error {
 	if c.Database == "" {
 		problems = append(problems, errors.New("Config.Database is empty"))
 	}
-	if _, err := parseHosts(c.Upstream); err != nil {
-		problems = append(problems, err)
-	}
-	if !c.TargetSession.valid() {
-		problems = append(problems, fmt.Errorf("Config.TargetSession %q is none", c.TargetSession))
-	}
-	if c.UpstreamPlaintext && (c.UpstreamDirectTLS || c.RequireChannelBinding) {
-		problems = append(problems, errors.New("Config.UpstreamDirectTLS and RequireChannelBinding need TLS"))
-	}
-	if c.UpstreamPlaintext && c.UpstreamTLS != nil {
-		problems = append(problems, errors.New("Config.UpstreamTLS and UpstreamPlaintext exclude each other"))
-	}
+	problems = append(append(problems, c.checkUpstream()...), c.checkClients()...)
 	sizes := []struct {
 		name  string
 		value *int
@@ -191,9 +180,33 @@ func validate(c *Config) error {
 			*d.value = d.zero
 		}
 	}
+	return errors.Join(problems...)
+}
+
+// checkUpstream returns what is wrong about the way to the server, and copies it.
+func (c *Config) checkUpstream() []error {
+	var problems []error
+	if _, err := parseHosts(c.Upstream); err != nil {
+		problems = append(problems, err)
+	}
+	if !c.TargetSession.valid() {
+		problems = append(problems, fmt.Errorf("Config.TargetSession %q is none", c.TargetSession))
+	}
+	if c.UpstreamPlaintext && (c.UpstreamDirectTLS || c.RequireChannelBinding) {
+		problems = append(problems, errors.New("Config.UpstreamDirectTLS and RequireChannelBinding need TLS"))
+	}
+	if c.UpstreamPlaintext && c.UpstreamTLS != nil {
+		problems = append(problems, errors.New("Config.UpstreamTLS and UpstreamPlaintext exclude each other"))
+	}
 	if c.UpstreamTLS != nil {
 		c.UpstreamTLS = c.UpstreamTLS.Clone()
 	}
+	return problems
+}
+
+// checkClients returns what is wrong about how clients are met, and copies it.
+func (c *Config) checkClients() []error {
+	var problems []error
 	if err := c.Propagate.validate(); err != nil {
 		problems = append(problems, err)
 	}
@@ -209,5 +222,5 @@ func validate(c *Config) error {
 			problems = append(problems, err)
 		}
 	}
-	return errors.Join(problems...)
+	return problems
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -98,9 +99,7 @@ func (p *Propagation) tell(id *policy.Identity) (told, error) {
 
 // parameters adds what is told to the startup parameters.
 func (t told) parameters(runtime map[string]string) {
-	for name, value := range t.settings {
-		runtime[name] = value
-	}
+	maps.Copy(runtime, t.settings)
 	if t.role != "" {
 		runtime["role"] = t.role
 	}
@@ -130,12 +129,11 @@ func (t told) confirm(ctx context.Context, conn *pgconn.PgConn) error {
 	if _, err := conn.Exec(ctx, "DISCARD ALL").ReadAll(); err != nil {
 		return fmt.Errorf("%w: %w", errUntold, err)
 	}
-	query, want := "SELECT current_user", []string{t.role}
+	columns, want := []string{"SELECT current_user"}, []string{t.role}
 	for name, value := range t.settings { // names are plain: validate
-		query += ", pg_catalog.current_setting('" + name + "', true)"
-		want = append(want, value)
+		columns, want = append(columns, "pg_catalog.current_setting('"+name+"', true)"), append(want, value)
 	}
-	results, err := conn.Exec(ctx, query).ReadAll()
+	results, err := conn.Exec(ctx, strings.Join(columns, ", ")).ReadAll()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUntold, err)
 	}

@@ -59,7 +59,7 @@ func negotiate(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn
 	var askedSSL, askedGSS bool
 	for first := true; ; first = false {
 		packet, err := readStartupPacket(conn)
-		if begun, ok := errors.AsType[*tlsBegun](err); ok && first && config != nil {
+		if begun, ok := errors.AsType[*tlsBegunError](err); ok && first && config != nil {
 			if conn, err = secure(ctx, &resumed{conn, begun.head[:]}, config, true); err == nil {
 				packet, err = readStartupPacket(conn)
 			}
@@ -99,7 +99,7 @@ func readStartupPacket(conn net.Conn) ([]byte, error) {
 		return nil, err
 	}
 	if head[0] == recordHandshake {
-		return nil, &tlsBegun{head}
+		return nil, &tlsBegunError{head}
 	}
 	n := binary.BigEndian.Uint32(head[:])
 	if n < 8 || n > maxStartupPacket {
@@ -141,15 +141,15 @@ const alpn = "postgresql"
 // recordHandshake is the first byte of a TLS handshake.
 const recordHandshake = 0x16
 
-// tlsBegun says that in place of a packet's length the start of a TLS handshake
+// tlsBegunError says that in place of a packet's length the start of a TLS handshake
 // was read.
-type tlsBegun struct{ head [4]byte }
+type tlsBegunError struct{ head [4]byte }
 
-func (*tlsBegun) Error() string {
+func (*tlsBegunError) Error() string {
 	return "pgproxy: startup refused: TLS is not configured, or has begun already"
 }
 
-func (*tlsBegun) Unwrap() error { return errHandshake }
+func (*tlsBegunError) Unwrap() error { return errHandshake }
 
 // resumed is a connection some of whose bytes have been read before.
 type resumed struct {

@@ -96,7 +96,7 @@ func (r *rig) enter(t *testing.T, serverName, password string, parameters ...str
 
 func TestSwitch(t *testing.T) {
 	r := switched(t)
-	real := r.pg.Database // blue's
+	own := r.pg.Database // blue's
 	for name, test := range map[string]struct {
 		serverName string
 		parameters []string
@@ -110,11 +110,11 @@ func TestSwitch(t *testing.T) {
 		"by server name":           {"red.example", nil, "red"},
 		"by server name, user":     {"red.example", []string{"database", "agent"}, "red"},
 		"other server name":        {"blue.example", nil, "blue"},
-		"server name and its own":  {"blue.example", []string{"database", real}, "blue"},
+		"server name and its own":  {"blue.example", []string{"database", own}, "blue"},
 		"server name, other's":     {"blue.example", []string{"database", "red"}, ""},
 		"unknown name, a database": {"green.example", []string{"database", "red"}, "red"},
 		"unknown database":         {"", []string{"database", "green"}, ""},
-		"database of the server":   {"", []string{"database", real}, ""},
+		"database of the server":   {"", []string{"database", own}, ""},
 		"in capitals":              {"", []string{"database", "RED"}, ""},
 		"unknown both":             {"green.example", []string{"database", "green"}, ""},
 	} {
@@ -129,7 +129,7 @@ func TestSwitch(t *testing.T) {
 		c.query("SELECT name FROM colour", "RowDescription", "row "+test.want, "SELECT 1", "ZI")
 	}
 	// Strangers get the same answer whatever they ask for.
-	for _, database := range []string{"red", "blue", "green", real} {
+	for _, database := range []string{"red", "blue", "green", own} {
 		if got := strings.Join(r.enter(t, "", "wrong", "database", database).end(), " "); got != "FATAL 28P01" {
 			t.Errorf("a stranger at %s: %q", database, got)
 		}
