@@ -68,5 +68,5 @@ func ExampleNew() {
 	// 42501 headgate: not on weekends
 	// {"code":"policy_denied","rule":"weekend","reason":"not on weekends","retryable":false}
 	// pgproxy: Config.Database is empty
-	// Config.Upstream "db.example" is not host:port
+	// Config.Upstream "db.example" is not host:port, or several with commas between them
 }
