@@ -117,7 +117,7 @@ func (x *execution) origin(rows *traced, f field, i, n int) mask.Column {
 	}
 	chosen := rows.chosen || rows.selectedBy(x.rules) != ""
 	o := outputAt(rows.statement.Output, i, n)
-	if !rows.unseen && f.table == 0 && harmless(o, chosen) || rows.showsPlan(chosen) {
+	if !rows.unseen && f.table == 0 && harmless(o, chosen) || x.showsPlan(rows, chosen) {
 		return mask.Column{Traced: true}
 	}
 	var said columnOf
@@ -157,10 +157,25 @@ func harmless(o *sqlfacts.OutputColumn, chosen bool) bool {
 }
 
 // showsPlan reports whether the rows are a plan that holds nothing but names,
-// estimates and constants of the text: code could have computed others, and the
-// numbers of rows met tell what has chosen them.
-func (t *traced) showsPlan(chosen bool) bool {
-	return t.statement.Tag == "EXPLAIN" && executed(t.statement) == "" && !t.lost && !t.unseen && len(t.opaque) == 0 && !(t.statement.Analyze && chosen)
+// estimates and constants of the text: code could have computed others, the numbers
+// of rows met tell what has chosen them, and the memory used how long values are.
+func (x *execution) showsPlan(t *traced, chosen bool) bool {
+	if t.statement.Tag != "EXPLAIN" || executed(t.statement) != "" || t.lost || t.unseen || len(t.opaque) > 0 {
+		return false
+	}
+	return !t.statement.Analyze || !chosen && !t.computes(x.rules)
+}
+
+// computes reports whether EXPLAIN's statement could make something else of masked
+// values than they are.
+func (t *traced) computes(rules *ruleset) bool {
+	if !slices.ContainsFunc(t.reads, func(r reading) bool { return rules.masked(r.relation, r.columns) != "" }) {
+		return false
+	}
+	inner := t.statement.Inner
+	return inner == nil || inner.Nested || inner.FunctionInFrom || inner.SetOperation || slices.ContainsFunc(inner.Output, func(o sqlfacts.OutputColumn) bool {
+		return !o.Star && !o.Direct && !o.Pure
+	})
 }
 
 // outputAt finds the select list's item for the i-th of n result columns, nil if

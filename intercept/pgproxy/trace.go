@@ -203,7 +203,8 @@ func (t *traced) addOutside(e *sqlfacts.Effect) {
 func (t *traced) addCode(c *catalogue) {
 	for _, name := range t.statement.Functions {
 		f := c.functions[name]
-		t.emits = t.emits || f.volatile || name == "setval" || strings.Contains(name, "_advisory_")
+		t.emits = t.emits || f.volatile || name == "setval" || strings.Contains(name, "_advisory_") ||
+			name == "nextval" && !t.inserts()
 	}
 	for _, n := range t.statement.Notations {
 		rel := c.lookup(n.Of.Schema, n.Of.Name)
@@ -221,6 +222,23 @@ func (t *traced) addCode(c *catalogue) {
 			t.addUnseen(name)
 		}
 	}
+}
+
+// inserts reports whether t does nothing but make rows of one table: what it reads
+// of that is what it has made.
+func (t *traced) inserts() bool {
+	var made sqlfacts.Relation
+	for i := range t.statement.Effects {
+		e := &t.statement.Effects[i]
+		switch {
+		case !isRelation(e.Kind):
+		case i == 0 && e.Verb == policy.VerbCreate:
+			made = e.Relation()
+		case e.Verb != policy.VerbRead, e.Relation() != made:
+			return false
+		}
+	}
+	return t.statement.Tag == "INSERT" && !t.statement.Nested && made.Name != ""
 }
 
 func (t *traced) addUnseen(name string) {

@@ -128,7 +128,9 @@ func (e expr) alterCommand(c *pg.AlterTableCmd) {
 	case pg.AlterTableType_AT_EnableRowSecurity, pg.AlterTableType_AT_DisableRowSecurity,
 		pg.AlterTableType_AT_ForceRowSecurity, pg.AlterTableType_AT_NoForceRowSecurity:
 		e.a.effect(policy.VerbGrant, "row security", "", e.sc.sources[0].name)
-	case pg.AlterTableType_AT_DropInherit, pg.AlterTableType_AT_DetachPartition:
+	case pg.AlterTableType_AT_SetExpression:
+		e.a.wroteDerived = true
+	case pg.AlterTableType_AT_DropInherit, pg.AlterTableType_AT_DetachPartition, pg.AlterTableType_AT_DropExpression:
 		e.a.st.Renames = true
 	default:
 	}

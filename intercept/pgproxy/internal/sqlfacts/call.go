@@ -143,9 +143,9 @@ func (e expr) builtin(name string, f *pg.FuncCall) {
 	case classNotify:
 		e.special(policy.VerbExecute, "channel", e.first(f), name)
 	case classSequenceRead:
-		e.special(policy.VerbRead, "sequence", e.first(f), name)
+		e.sequence(policy.VerbRead, e.first(f), name)
 	case classSequenceWrite:
-		e.special(policy.VerbUpdate, "sequence", e.first(f), name)
+		e.sequence(policy.VerbUpdate, e.first(f), name)
 	default:
 		e.dangerous(name, f)
 	}
@@ -188,6 +188,16 @@ func (e expr) special(verb, kind, object, function string) {
 	}
 	e.a.effect(policy.VerbExecute, "function", "", function)
 	e.untraceable()
+}
+
+// sequence is a function on a sequence, whose number tells no more of relations
+// than how often it was called.
+func (e expr) sequence(verb, object, function string) {
+	e.a.effect(verb, "sequence", "", object)
+	e.a.effect(policy.VerbExecute, "function", "", function)
+	if e.lin != nil {
+		e.lin.metadata = true
+	}
 }
 
 // unknownName is a function that is not in the list. Some families are known

@@ -60,13 +60,24 @@ func allPure(columns []OutputColumn) bool {
 	return true
 }
 
-// assigned notes the columns that a statement writes, walking subscripts.
+// assigned notes the columns that a statement writes. Subscripts are stored as the
+// values are: as keys of a document, as bounds of an array.
 func (e expr) assigned(write *use, columns []*pg.Node) {
 	for _, n := range columns {
 		t := n.GetResTarget()
 		e.a.reference(write, ColumnRef{Name: t.GetName()}, false)
-		e.filtering().nodes(t.GetIndirection())
+		e.storing(t.GetIndirection()...)
 	}
+}
+
+// storing walks expressions whose values are stored.
+func (e expr) storing(values ...*pg.Node) {
+	var lin lineage
+	e.tracing(&lin).nodes(values)
+	if !lin.pure() {
+		e.a.wroteDerived = true
+	}
+	e.a.st.WritesSelected = e.a.st.WritesSelected || lin.selected || lin.counting || lin.metadata
 }
 
 // conflict is ON CONFLICT. The row that was to be inserted is called excluded.
@@ -105,12 +116,7 @@ func (e expr) indexElement(el *pg.IndexElem) {
 func (e expr) assign(write *use, list []*pg.Node) {
 	e.assigned(write, list)
 	for _, n := range list {
-		var lin lineage
-		e.tracing(&lin).node(n.GetResTarget().GetVal())
-		if !lin.pure() {
-			e.a.wroteDerived = true
-		}
-		e.a.st.WritesSelected = e.a.st.WritesSelected || lin.selected || lin.counting || lin.metadata
+		e.storing(n.GetResTarget().GetVal())
 	}
 }
 

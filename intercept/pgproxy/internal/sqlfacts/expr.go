@@ -143,6 +143,7 @@ func (e expr) subLink(s *pg.SubLink) {
 // at all tells something about relations, as a count does.
 func (e expr) subquery(n *pg.Node) {
 	before := len(e.a.uses)
+	e.a.st.Nested = true
 	e.selected()
 	for _, c := range e.query(n) {
 		e.inherit(c)

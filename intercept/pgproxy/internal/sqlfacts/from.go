@@ -155,6 +155,7 @@ func (e expr) subselect(r *pg.RangeSubselect) *source {
 // derived analyses a query and returns it as a source.
 func (e expr) derived(query *pg.Node) *source {
 	before, log := len(e.a.uses), len(e.a.log)
+	e.a.st.Nested = true
 	out := e.query(query)
 	src := &source{known: true, pure: true, passes: true, out: out, all: span{log, len(e.a.log)}, whole: e.a.merge(out)}
 	for _, c := range out {

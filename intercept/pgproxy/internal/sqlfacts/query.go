@@ -83,6 +83,8 @@ type Statement struct {
 	UnknownFunctions bool
 	// FunctionInFrom says that a function stands where a relation could.
 	FunctionInFrom bool
+	// Nested says that there is a query within the query.
+	Nested bool
 	// WritesDerived says that values computed from relations are stored or sent
 	// where they can't be traced: INSERT … SELECT, CREATE TABLE AS, a view, a
 	// COPY to a file. WriteSources are the relations read.
@@ -113,8 +115,9 @@ type Statement struct {
 
 	// ChangesCatalog says that a catalogue held elsewhere may be out of date.
 	ChangesCatalog bool
-	// Renames says that names of relations or columns change, or that a table ceases
-	// to share rows with another: whoever goes by names must look again.
+	// Renames says that names of relations or columns change, that a table ceases to
+	// share rows with another or a column to be generated from others: whoever goes by
+	// these must look again.
 	Renames bool
 	// CreatesTemp says that a temporary relation comes to be, which can shadow one
 	// of the same name. A name qualified by pg_temp counts.
