@@ -67,6 +67,7 @@ func (s *server) open(ctx context.Context, cfg *config.Config, parts *config.Par
 	s.gateway, err = gateway.New(gateway.Config{
 		Identity: parts.Identity, Policy: parts.Policy, Recorder: s.recorder, Approver: approver, Routes: routes, Logger: s.logger,
 		MaxConnections: cfg.Limits.Connections, MaxUnauthenticated: cfg.Limits.Unauthenticated, DecisionTimeout: cfg.Limits.DecisionTimeout,
+		LoginTimeout: cfg.Limits.LoginTimeout,
 	})
 	return err
 }

@@ -37,6 +37,7 @@ type Identity struct {
 
 	Static []StaticToken
 	OIDC   []Issuer
+	MTLS   []Certificates
 }
 
 // StaticToken is a fixed token and whom it proves.
@@ -60,6 +61,16 @@ type Issuer struct {
 	GroupsClaim  []string
 	MaxAge       time.Duration
 	JWKSURL      string
+}
+
+// Certificates are client certificates that count, by their CA.
+type Certificates struct {
+	place
+
+	Roots        string
+	Name         string
+	TrustDomains []string
+	Issuer       string
 }
 
 // Policy says where the Rego policy is.
@@ -95,27 +106,44 @@ type Approvals struct {
 	Approvers Identity
 }
 
-// Mask holds the key of the masks that need one.
+// Mask holds the key of the masks that need one, and patterns of what to find in
+// text, by the names that policies use for them.
 type Mask struct {
 	place
 
-	Key Secret
+	Key      Secret
+	Patterns map[string]string
 }
 
 // Route leads from a listener to a database.
 type Route struct {
 	place
 
-	Name        string
-	Protocol    string
-	Labels      map[string]string
-	Listen      string
-	TLS         *ServerTLS
-	Upstream    string
-	UpstreamTLS UpstreamTLS
-	Database    string
-	Credential  Credential
-	Limits      RouteLimits
+	Name     string
+	Protocol string
+	Labels   map[string]string
+	Listen   string
+	TLS      *ServerTLS
+	// CertificateSuffices says that a client with a certificate needs no token.
+	CertificateSuffices bool
+	OAuth               *OAuth // nil: the token is the password
+	// Upstream is the server's address, or several with commas between them.
+	Upstream          string
+	UpstreamRandom    bool
+	TargetSession     string
+	UpstreamTLS       UpstreamTLS
+	Database          string
+	Credential        Credential
+	PassNotifications bool
+	Limits            RouteLimits
+}
+
+// OAuth says where clients get the token that they present by OAUTHBEARER.
+type OAuth struct {
+	place
+
+	Issuer string
+	Scope  string
 }
 
 // ServerTLS is TLS towards clients.
@@ -124,8 +152,10 @@ type ServerTLS struct {
 
 	Cert, Key  string
 	MinVersion string
-	// ClientCA makes clients prove a certificate, besides their token.
-	ClientCA string
+	// ClientCA is the CA of certificates that clients must have, or may have where
+	// ClientCertificates is "optional".
+	ClientCA           string
+	ClientCertificates string
 }
 
 // UpstreamTLS is TLS towards the database.
@@ -135,6 +165,10 @@ type UpstreamTLS struct {
 	Mode       string
 	CA         string
 	ServerName string
+	// Direct begins with TLS.
+	Direct bool
+	// ChannelBinding is "prefer" or "require".
+	ChannelBinding string
 }
 
 // Credential says what the database is logged in to with.
@@ -156,14 +190,15 @@ type Credential struct {
 
 // RouteLimits bound a route; zero means the default of pgproxy.Config.
 type RouteLimits struct {
-	StatementBytes, MessageBytes, Pipeline, Names, FactsCacheBytes int
-	StartupTimeout, ConnectTimeout, CatalogueMaxAge                time.Duration
+	StatementBytes, MessageBytes, RowBytes, HeldBytes, Pipeline, Names, FactsCacheBytes int
+
+	StartupTimeout, ConnectTimeout, CatalogueMaxAge time.Duration
 }
 
 // Limits bound the gateway; zero means the default of gateway.Config.
 type Limits struct {
-	Connections, Unauthenticated int
-	DecisionTimeout              time.Duration
+	Connections, Unauthenticated  int
+	LoginTimeout, DecisionTimeout time.Duration
 }
 
 // Log says what is logged to standard error.

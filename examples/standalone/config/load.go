@@ -60,12 +60,12 @@ func readConfig(root *section) *Config {
 		c.Approvals = readApprovals(s)
 	}
 	mask, _ := root.section("mask")
-	c.Mask = Mask{place: mask.place, Key: mask.secret("key", false)}
+	c.Mask = Mask{place: mask.place, Key: mask.secret("key", false), Patterns: mask.labels("patterns")}
 	mask.close()
 	for _, s := range root.sections("routes") {
 		c.Routes = append(c.Routes, readRoute(s))
 	}
-	checkRoutes(root, c.Routes)
+	checkRoutes(root, c.Identity, c.Routes)
 	c.Limits = readLimits(root)
 	log, _ := root.section("log")
 	c.Log = Log{Level: log.choice("level", "info", "debug", "warn", "error"), Format: log.choice("format", "text", "json")}
@@ -84,9 +84,12 @@ func readIdentity(s *section) Identity {
 	for _, i := range s.sections("oidc") {
 		id.OIDC = append(id.OIDC, readIssuer(i))
 	}
+	for _, c := range s.sections("mtls") {
+		id.MTLS = append(id.MTLS, readCertificates(c))
+	}
 	s.close()
-	if len(id.Static)+len(id.OIDC) == 0 {
-		s.fail("needs at least one entry in static or oidc")
+	if len(id.Static)+len(id.OIDC)+len(id.MTLS) == 0 {
+		s.fail("needs at least one entry in static, oidc or mtls")
 	}
 	return id
 }
@@ -104,6 +107,14 @@ func readIssuer(s *section) Issuer {
 	}
 	s.close()
 	return i
+}
+
+func readCertificates(s *section) Certificates {
+	defer s.close()
+	return Certificates{
+		place: s.place, Roots: s.required("roots"), Name: s.choice("name", "spiffe", "dns", "common-name"),
+		TrustDomains: s.texts("trust_domains"), Issuer: s.required("issuer"),
+	}
 }
 
 func readPolicy(root *section) Policy {
@@ -137,6 +148,9 @@ func readApprovals(s *section) *Approvals {
 	approvers, ok := s.section("approvers")
 	if ok {
 		a.Approvers = readIdentity(approvers)
+		if len(a.Approvers.MTLS) > 0 {
+			approvers.fail("mtls is for clients of the routes: approvers have tokens")
+		}
 	} else {
 		s.fail("approvers is required")
 	}
@@ -160,7 +174,16 @@ func readServerTLS(s *section) *ServerTLS {
 		return nil
 	}
 	defer t.close()
-	return &ServerTLS{place: t.place, Cert: t.required("cert"), Key: t.required("key"), MinVersion: t.choice("min_version", "1.2", "1.3"), ClientCA: t.text("client_ca")}
+	out := &ServerTLS{
+		place: t.place, Cert: t.required("cert"), Key: t.required("key"), MinVersion: t.choice("min_version", "1.2", "1.3"), ClientCA: t.text("client_ca"),
+		ClientCertificates: t.text("client_certificates"),
+	}
+	if out.ClientCA != "" {
+		out.ClientCertificates = t.choice("client_certificates", "required", "optional")
+	} else if out.ClientCertificates != "" {
+		*t.problems = append(*t.problems, t.at("client_certificates").problem("needs client_ca"))
+	}
+	return out
 }
 
 func readLimits(root *section) Limits {
@@ -168,7 +191,7 @@ func readLimits(root *section) Limits {
 	defer s.close()
 	return Limits{
 		Connections: s.number("max_connections"), Unauthenticated: s.number("max_unauthenticated"),
-		DecisionTimeout: s.duration("decision_timeout", time.Second),
+		LoginTimeout: s.duration("login_timeout", time.Minute), DecisionTimeout: s.duration("decision_timeout", time.Second),
 	}
 }
 

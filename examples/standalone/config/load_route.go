@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"strings"
 	"time"
 )
 
@@ -11,11 +12,10 @@ func readRoute(s *section) Route {
 		Listen: s.required("listen"), TLS: readServerTLS(s), Upstream: s.required("upstream"), Database: s.required("database"),
 	}
 	checkListen(s, r.Listen, r.TLS)
-	if r.Upstream != "" {
-		if _, _, err := net.SplitHostPort(r.Upstream); err != nil {
-			r.Upstream = net.JoinHostPort(r.Upstream, "5432")
-		}
-	}
+	readClients(s, &r)
+	r.Upstream, r.UpstreamRandom = withPorts(r.Upstream), s.flag("upstream_random")
+	r.TargetSession = s.choice("target_session", "any", "read-write", "read-only", "primary", "standby", "prefer-standby")
+	r.PassNotifications = s.flag("pass_notifications")
 	r.UpstreamTLS = readUpstreamTLS(s)
 	r.Credential = readCredential(s)
 	r.Limits = readRouteLimits(s)
@@ -23,12 +23,39 @@ func readRoute(s *section) Route {
 	return r
 }
 
+// readClients reads how clients prove who they are.
+func readClients(s *section, r *Route) {
+	r.CertificateSuffices = s.flag("certificate_suffices")
+	if r.CertificateSuffices && (r.TLS == nil || r.TLS.ClientCA == "") {
+		*s.problems = append(*s.problems, s.at("certificate_suffices").problem("needs tls with client_ca"))
+	}
+	if o, ok := s.section("oauth"); ok {
+		r.OAuth = &OAuth{place: o.place, Issuer: o.required("issuer"), Scope: o.text("scope")}
+		o.close()
+	}
+}
+
+// withPorts adds the usual port to the addresses that have none.
+func withPorts(upstream string) string {
+	if upstream == "" {
+		return ""
+	}
+	hosts := strings.Split(upstream, ",")
+	for i, host := range hosts {
+		hosts[i] = strings.TrimSpace(host)
+		if _, _, err := net.SplitHostPort(hosts[i]); err != nil && hosts[i] != "" {
+			hosts[i] = net.JoinHostPort(hosts[i], "5432")
+		}
+	}
+	return strings.Join(hosts, ",")
+}
+
 func readUpstreamTLS(s *section) UpstreamTLS {
 	t, _ := s.section("upstream_tls")
 	defer t.close()
 	u := UpstreamTLS{
 		place: t.place, Mode: t.choice("mode", "verify-full", "verify-ca", "require", "disable"),
-		CA: t.text("ca"), ServerName: t.text("server_name"),
+		CA: t.text("ca"), ServerName: t.text("server_name"), Direct: t.flag("direct"), ChannelBinding: t.choice("channel_binding", "prefer", "require"),
 	}
 	if u.CA != "" && (u.Mode == "require" || u.Mode == "disable") {
 		*t.problems = append(*t.problems, t.at("ca").problem("is not looked at in mode %s", u.Mode))
@@ -74,6 +101,7 @@ func readRouteLimits(route *section) RouteLimits {
 	defer s.close()
 	return RouteLimits{
 		StatementBytes: s.number("max_statement_bytes"), MessageBytes: s.number("max_message_bytes"),
+		RowBytes: s.number("max_row_bytes"), HeldBytes: s.number("max_held_bytes"),
 		Pipeline: s.number("max_pipeline"), Names: s.number("max_names"), FactsCacheBytes: s.number("facts_cache_bytes"),
 		StartupTimeout: s.duration("startup_timeout", 30*time.Second), ConnectTimeout: s.duration("connect_timeout", 10*time.Second),
 		CatalogueMaxAge: s.duration("catalogue_max_age", 30*time.Second),
@@ -81,10 +109,11 @@ func readRouteLimits(route *section) RouteLimits {
 }
 
 // checkRoutes checks what concerns several routes.
-func checkRoutes(root *section, routes []Route) {
+func checkRoutes(root *section, identity Identity, routes []Route) {
 	if len(routes) == 0 {
 		*root.problems = append(*root.problems, root.at("routes").problem("needs at least one route"))
 	}
+	certificates := len(identity.MTLS) > 0
 	names, addresses := map[string]bool{}, map[string]bool{}
 	for _, r := range routes {
 		if names[r.Name] && r.Name != "" {
@@ -92,6 +121,9 @@ func checkRoutes(root *section, routes []Route) {
 		}
 		if addresses[r.Listen] && r.Listen != "" {
 			*root.problems = append(*root.problems, r.below("listen").problem("%s is another route's address", r.Listen))
+		}
+		if r.CertificateSuffices && !certificates {
+			*root.problems = append(*root.problems, r.below("certificate_suffices").problem("needs identity.mtls, where certificates count"))
 		}
 		names[r.Name], addresses[r.Listen] = true, true
 	}

@@ -70,6 +70,11 @@ routes:
   - {name: a, listen: "127.0.0.1:1", upstream: db, database: d, credential: {source: env, username: u}}
   - {name: a, listen: "127.0.0.1:1", upstream: db, database: d, credential: {password: p, username: u}, limits: {max_names: -1}}
   - protocol: oracle
+    certificate_suffices: true
+    oauth: {scope: x}
+    target_session: master
+    upstream_tls: {channel_binding: sometimes, direct: maybe}
+    tls: {cert: c, key: k, client_certificates: optional}
 limits: 7
 log: {level: loud, level: info}
 surprise: 1
@@ -95,8 +100,15 @@ surprise: 1
 		"line 18: routes[1].limits.max_names: must be a whole number from 0",
 		"line 19: routes[2].protocol: must be one of postgres",
 		"line 19: routes[2]: credential is required",
-		"line 20: limits: must be a mapping of keys and values",
-		"line 22: surprise: unknown key; there are: approvals, identity, limits, log, mask, policy, record, routes, shutdown_grace",
+		"line 20: routes[2].certificate_suffices: needs tls with client_ca",
+		"routes[2].certificate_suffices: needs identity.mtls",
+		"line 21: routes[2].oauth.issuer: is required",
+		"line 22: routes[2].target_session: must be one of any, read-write",
+		"line 23: routes[2].upstream_tls.channel_binding: must be one of prefer, require",
+		"line 23: routes[2].upstream_tls.direct: must be true or false",
+		"line 24: routes[2].tls.client_certificates: needs client_ca",
+		"line 25: limits: must be a mapping of keys and values",
+		"line 27: surprise: unknown key; there are: approvals, identity, limits, log, mask, policy, record, routes, shutdown_grace",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("missing: %s", want)
@@ -130,9 +142,9 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 		return "{zz: 1, source: " + source + "}"
 	}
 	tls := "{zz: 1}"
-	id := "{zz: 1, static: [{zz: 1}], oidc: [{zz: 1}]}"
+	id := "{zz: 1, static: [{zz: 1}], oidc: [{zz: 1}], mtls: [{zz: 1}]}"
 	route := func(source string) string {
-		return "{zz: 1, tls: " + tls + ", upstream_tls: {zz: 1}, limits: {zz: 1}, credential: " + credential(source) + "}"
+		return "{zz: 1, tls: " + tls + ", upstream_tls: {zz: 1}, limits: {zz: 1}, oauth: {zz: 1}, credential: " + credential(source) + "}"
 	}
 	_, problems := load(t, "zz: 1\nidentity: "+id+"\npolicy: {zz: 1}\nrecord: {zz: 1}\nmask: {zz: 1}\nlimits: {zz: 1}\nlog: {zz: 1}\n"+
 		"approvals: {zz: 1, tls: "+tls+", approvers: "+id+"}\nroutes: ["+route("static")+","+route("env")+","+route("file")+"]\n")
@@ -149,7 +161,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	if fields < 90 {
+	if fields < 110 {
 		t.Errorf("only %d fields were listed", fields)
 	}
 }

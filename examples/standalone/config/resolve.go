@@ -12,6 +12,7 @@ import (
 
 	"github.com/headgate/gateway/credsource"
 	"github.com/headgate/gateway/intercept/pgproxy"
+	"github.com/headgate/gateway/mask/re2"
 	"github.com/headgate/gateway/policy/identity"
 	"github.com/headgate/gateway/policy/opa"
 	"github.com/headgate/gateway/policy/secret"
@@ -70,9 +71,11 @@ func (c *Config) Resolve(ctx context.Context, lookup func(string) (string, bool)
 		r.Approvers = r.verifier(c.Approvals.Approvers)
 		r.ApprovTLS = r.serverTLS(c.Approvals.TLS)
 	}
-	mask := r.secret(c.Mask.Key)
+	key := r.secret(c.Mask.Key)
+	detectors, err := re2.Detectors(c.Mask.Patterns)
+	r.problems.report(c.Mask.below("patterns"), err)
 	for i := range c.Routes {
-		r.route(&c.Routes[i], mask)
+		r.route(&c.Routes[i], key, detectors)
 	}
 	return r.Parts, r.problems.sorted()
 }

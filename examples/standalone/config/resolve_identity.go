@@ -6,11 +6,14 @@ import (
 
 	"github.com/headgate/gateway/policy"
 	"github.com/headgate/gateway/policy/identity"
+	"github.com/headgate/gateway/policy/identity/mtls"
 	"github.com/headgate/gateway/policy/identity/oidc"
 	"github.com/headgate/gateway/policy/identity/static"
 )
 
-// verifier makes a verifier of static tokens and issuers.
+// verifier makes a verifier of static tokens, issuers and certificates. What a
+// client presents decides which of them is asked; certificates are looked at only
+// where some count.
 func (r *resolver) verifier(id Identity) identity.Verifier {
 	var all []identity.Verifier
 	if len(id.Static) > 0 {
@@ -28,7 +31,31 @@ func (r *resolver) verifier(id Identity) identity.Verifier {
 			all = append(all, v)
 		}
 	}
-	return anyOf(all)
+	out := identity.ByEvidence{Token: anyOf(all)}
+	if len(id.MTLS) > 0 {
+		out.Certificate = r.certificates(id.MTLS)
+	}
+	return out
+}
+
+// certificates makes a verifier of client certificates.
+func (r *resolver) certificates(all []Certificates) identity.Verifier {
+	kinds := map[string]mtls.Name{"spiffe": mtls.SPIFFE, "dns": mtls.DNS, "common-name": mtls.CommonName}
+	out := make([]identity.Verifier, 0, len(all))
+	for _, c := range all {
+		if c.Roots == "" || c.Issuer == "" {
+			continue // reported when it was read
+		}
+		v, err := mtls.New(mtls.Config{
+			Roots: r.roots(c.below("roots"), c.Roots), Name: kinds[c.Name], TrustDomains: c.TrustDomains, Issuer: c.Issuer,
+		})
+		if err != nil {
+			r.problems.report(c.place, err)
+			continue
+		}
+		out = append(out, v)
+	}
+	return anyOf(out)
 }
 
 // tokens gets the tokens. Those that could not be got have been reported.

@@ -12,16 +12,26 @@ import (
 	"github.com/headgate/gateway/credsource/file"
 	"github.com/headgate/gateway/credsource/static"
 	"github.com/headgate/gateway/intercept/pgproxy"
+	"github.com/headgate/gateway/mask"
 	"github.com/headgate/gateway/policy/secret"
 )
 
-func (r *resolver) route(c *Route, mask secret.Value) {
+func (r *resolver) route(c *Route, key secret.Value, detectors map[string]mask.Detector) {
 	l := c.Limits
 	cfg := pgproxy.Config{
-		Upstream: c.Upstream, Database: c.Database, TLS: r.serverTLS(c.TLS), MaskKey: mask,
-		MaxStatementBytes: l.StatementBytes, MaxMessageBytes: l.MessageBytes, MaxPipeline: l.Pipeline, MaxNames: l.Names,
+		Upstream: c.Upstream, Database: c.Database, TLS: r.serverTLS(c.TLS), MaskKey: key, Detectors: detectors,
+		UpstreamRandom: c.UpstreamRandom, UpstreamDirectTLS: c.UpstreamTLS.Direct, RequireChannelBinding: c.UpstreamTLS.ChannelBinding == "require",
+		CertificateSuffices: c.CertificateSuffices, PassNotifications: c.PassNotifications,
+		MaxStatementBytes: l.StatementBytes, MaxMessageBytes: l.MessageBytes, MaxRowBytes: l.RowBytes,
+		MaxHeldBytes: l.HeldBytes, MaxPipeline: l.Pipeline, MaxNames: l.Names,
 		FactsCacheBytes: l.FactsCacheBytes, StartupTimeout: l.StartupTimeout, ConnectTimeout: l.ConnectTimeout,
 		CatalogueMaxAge: l.CatalogueMaxAge,
+	}
+	if c.TargetSession != "any" {
+		cfg.TargetSession = pgproxy.TargetSession(c.TargetSession)
+	}
+	if c.OAuth != nil {
+		cfg.OAuth = &pgproxy.OAuth{Issuer: c.OAuth.Issuer, Scope: c.OAuth.Scope}
 	}
 	cfg.UpstreamTLS = r.upstreamTLS(c.UpstreamTLS)
 	cfg.UpstreamPlaintext = c.UpstreamTLS.Mode == "disable"
@@ -51,6 +61,9 @@ func (r *resolver) serverTLS(c *ServerTLS) *tls.Config {
 	if c.ClientCA != "" {
 		out.ClientCAs = r.roots(c.below("client_ca"), c.ClientCA)
 		out.ClientAuth = tls.RequireAndVerifyClientCert
+		if c.ClientCertificates == "optional" {
+			out.ClientAuth = tls.VerifyClientCertIfGiven
+		}
 	}
 	return out
 }

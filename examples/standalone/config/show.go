@@ -25,14 +25,14 @@ func (c *Config) Show() ([]byte, error) {
 		root.child("approvals", mapping().text("listen", a.Listen).text("base_url", a.BaseURL).child("tls", showTLS(a.TLS)).
 			duration("expiry", a.Expiry).texts("groups", a.Groups).child("approvers", showIdentity(a.Approvers)))
 	}
-	root.child("mask", mapping().secret("key", c.Mask.Key))
+	root.child("mask", mapping().secret("key", c.Mask.Key).child("patterns", showLabels(c.Mask.Patterns)))
 	routes := make([]*shown, 0, len(c.Routes))
 	for i := range c.Routes {
 		routes = append(routes, showRoute(&c.Routes[i]))
 	}
 	root.list("routes", routes)
 	root.child("limits", mapping().number("max_connections", c.Limits.Connections).
-		number("max_unauthenticated", c.Limits.Unauthenticated).duration("decision_timeout", c.Limits.DecisionTimeout))
+		number("max_unauthenticated", c.Limits.Unauthenticated).duration("login_timeout", c.Limits.LoginTimeout).duration("decision_timeout", c.Limits.DecisionTimeout))
 	root.child("log", mapping().text("level", c.Log.Level).text("format", c.Log.Format))
 	root.duration("shutdown_grace", c.ShutdownGrace)
 	return yaml.Dump(root.node)
@@ -49,30 +49,48 @@ func showIdentity(id Identity) *shown {
 			duration("max_age", i.MaxAge).text("jwks_url", i.JWKSURL)
 		issuers = append(issuers, s)
 	}
-	return mapping().list("static", tokens).list("oidc", issuers)
+	certificates := make([]*shown, 0, len(id.MTLS))
+	for _, c := range id.MTLS {
+		certificates = append(certificates, mapping().text("roots", c.Roots).text("name", c.Name).
+			texts("trust_domains", c.TrustDomains).text("issuer", c.Issuer))
+	}
+	return mapping().list("static", tokens).list("oidc", issuers).list("mtls", certificates)
 }
 
 func showTLS(t *ServerTLS) *shown {
 	if t == nil {
 		return mapping()
 	}
-	return mapping().text("cert", t.Cert).text("key", t.Key).text("min_version", t.MinVersion).text("client_ca", t.ClientCA)
+	return mapping().text("cert", t.Cert).text("key", t.Key).text("min_version", t.MinVersion).
+		text("client_ca", t.ClientCA).text("client_certificates", t.ClientCertificates)
+}
+
+// showLabels shows a mapping of strings in the order of its keys.
+func showLabels(all map[string]string) *shown {
+	out := mapping()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		out.text(name, all[name])
+	}
+	return out
 }
 
 func showRoute(r *Route) *shown {
-	labels := mapping()
-	for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
-		labels.text(name, r.Labels[name])
+	oauth := mapping()
+	if r.OAuth != nil {
+		oauth.text("issuer", r.OAuth.Issuer).text("scope", r.OAuth.Scope)
 	}
 	c, l := r.Credential, r.Limits
-	return mapping().text("name", r.Name).text("protocol", r.Protocol).child("labels", labels).text("listen", r.Listen).
-		child("tls", showTLS(r.TLS)).text("upstream", r.Upstream).
-		child("upstream_tls", mapping().text("mode", r.UpstreamTLS.Mode).text("ca", r.UpstreamTLS.CA).text("server_name", r.UpstreamTLS.ServerName)).
-		text("database", r.Database).
+	return mapping().text("name", r.Name).text("protocol", r.Protocol).child("labels", showLabels(r.Labels)).text("listen", r.Listen).
+		child("tls", showTLS(r.TLS)).flag("certificate_suffices", r.CertificateSuffices).child("oauth", oauth).
+		text("upstream", r.Upstream).flag("upstream_random", r.UpstreamRandom).text("target_session", r.TargetSession).
+		child("upstream_tls", mapping().text("mode", r.UpstreamTLS.Mode).text("ca", r.UpstreamTLS.CA).text("server_name", r.UpstreamTLS.ServerName).
+			flag("direct", r.UpstreamTLS.Direct).text("channel_binding", r.UpstreamTLS.ChannelBinding)).
+		text("database", r.Database).flag("pass_notifications", r.PassNotifications).
 		child("credential", mapping().text("source", c.Source).text("username", c.Username).text("username_env", c.UsernameEnv).
 			secret("password", c.Password).text("path", c.Path).text("format", c.Format).text("username_file", c.UsernamePath).
 			text("key_file", c.KeyPath).flag("allow_group_read", c.GroupRead).duration("max_age", c.MaxAge)).
 		child("limits", mapping().number("max_statement_bytes", l.StatementBytes).number("max_message_bytes", l.MessageBytes).
+			number("max_row_bytes", l.RowBytes).number("max_held_bytes", l.HeldBytes).
 			number("max_pipeline", l.Pipeline).number("max_names", l.Names).number("facts_cache_bytes", l.FactsCacheBytes).
 			duration("startup_timeout", l.StartupTimeout).duration("connect_timeout", l.ConnectTimeout).
 			duration("catalogue_max_age", l.CatalogueMaxAge))
