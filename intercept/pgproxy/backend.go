@@ -104,7 +104,7 @@ func (s *session) partial(typ byte, n int) error {
 		s.drop()
 		return nil
 	}
-	if typ == msgDataRow && n >= minPartial && s.rowsPass() && s.trusted() == nil {
+	if (typ == msgDataRow || s.copying(typ)) && n >= minPartial && s.rowsPass() && s.trusted() == nil {
 		if !s.admit(s.queue.front(), n) {
 			s.drop()
 			return nil
@@ -241,6 +241,14 @@ func (s *session) answer(e *entry, typ byte, body []byte) error {
 		s.done()
 	case typ == msgRowDescription:
 		return s.rowDescription(e, body)
+	case typ == msgCopyData && e.run != nil:
+		return s.copyOutData(e, body)
+	case typ == msgCopyOutResponse && e.run != nil:
+		return s.copyOutBegins(e, body)
+	case typ == msgCopyDone && e.run != nil:
+		return s.copyOutEnds(e)
+	case typ == msgCopyInResponse && e.run != nil:
+		return s.copyInBegins(e, body)
 	case typ == msgCommandComplete && e.run != nil:
 		return s.commandComplete(e, body)
 	case typ == msgEmptyQuery && e.run != nil:
@@ -318,6 +326,10 @@ func (s *session) commandComplete(e *entry, tag []byte) error {
 			return fmt.Errorf("%w: CommandComplete", errMalformed)
 		}
 	}
+	if e.copying {
+		return unexpected(msgCommandComplete)
+	}
+	e.countCopied(status)
 	if strings.HasPrefix(status, "ROLLBACK") {
 		s.failed = true
 		s.names.rollBack()

@@ -10,7 +10,7 @@ import (
 )
 
 // uncarried says why a statement is not carried whatever the policy, nil if it
-// is: COPY, and changes to settings under which the server would read SQL, resolve
+// is: COPY in another encoding, and changes to settings under which the server would read SQL, resolve
 // names or see the session's identity in another way. A write to pg_settings is
 // such a change.
 func (t *traced) uncarried() *intercept.Refusal {
@@ -23,8 +23,8 @@ func (t *traced) uncarried() *intercept.Refusal {
 func isSettings(r *relation) bool { return r.schema == "pg_catalog" && r.name == "pg_settings" }
 
 func uncarriedStatement(s *sqlfacts.Statement) *intercept.Refusal {
-	if s.Copy != sqlfacts.CopyNone {
-		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "COPY is not carried", Hint: "use SELECT or INSERT"}
+	if s.Copy != sqlfacts.CopyNone && s.CopyOptions.Encoding != "" && !isUTF8(s.CopyOptions.Encoding) {
+		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "COPY in another encoding than UTF8 is not carried"}
 	}
 	for _, setting := range s.Settings {
 		if setting.Computed {

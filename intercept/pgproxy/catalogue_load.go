@@ -49,7 +49,7 @@ type adder struct {
 // adders are in the order of catalogueQueries, but for the last two.
 func (c *catalogue) adders() []adder {
 	return []adder{
-		{4, c.addRelation}, {3, c.addColumn}, {2, c.addInheritance}, {2, c.addDependency}, {2, c.addBlind},
+		{4, c.addRelation}, {4, c.addColumn}, {2, c.addInheritance}, {2, c.addDependency}, {2, c.addBlind},
 		{1, c.addRewritten}, {3, c.addGenerated}, {6, c.addFunction}, {1, c.addOperator},
 		{2, c.addDefinition}, {2, c.addBuiltin},
 		{3, c.addFieldType}, {8, c.addType},
@@ -80,6 +80,12 @@ func (c *catalogue) addColumn(row []string) error {
 	}
 	if r := c.byOID[ids[0]]; r != nil {
 		r.columns[int16(ids[1])] = row[2]
+		if row[3] == "t" {
+			if r.isGenerated == nil {
+				r.isGenerated = map[int16]bool{}
+			}
+			r.isGenerated[int16(ids[1])] = true
+		}
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ const maxCollected = 256 << 20
 func (s *session) hiddenAnswer(e *entry, typ byte, body []byte) error {
 	s.outgoing.change()
 	switch {
+	case e.copied != nil:
+		return s.copyDescribed(e, typ, body)
 	case e.kind == msgDescribe && typ == msgRowDescription:
 		err := s.planRows(e.portal.run, body, nil)
 		s.done()

@@ -30,6 +30,8 @@ type execution struct {
 	// distrust says that the catalogue is known to be wrong: it has been changed,
 	// and could not be asked for again. Origins of columns mean nothing then.
 	distrust bool
+	// copy masks a COPY TO STDOUT, nil if there is none or its rows pass.
+	copy *copyOut
 }
 
 // masks reports whether rows may have to be changed.
@@ -59,6 +61,9 @@ func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdic
 	x := &execution{query: r, text: cmd.Text, verdict: v, endsTransaction: r.endsTransaction}
 	x.limit = bounds(v)
 	x.distrust = s.catalogueChanged || s.shelf.outdated() || s.shelf.inChange()
+	if refusal := r.copyUnderLimit(x); v.Forward && refusal != nil {
+		return x, s.guard.Withhold(v, refusal)
+	}
 	if v.Forward && r.changesCatalogue {
 		s.changesCatalogue()
 	}
@@ -74,13 +79,23 @@ func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdic
 		s.searched = rules.rules
 	}
 	if !rules.rules.Whole() {
-		return x, v // what is found in a value does not depend on where it comes from
+		return s.withCopy(x, v) // what is found in a value does not depend on where it comes from
 	}
 	s.masksSeen = true
 	judged := rules.judge(r, x.distrust)
 	x.sensitive = judged.sensitive
 	if judged.refusal != nil {
 		return x, s.guard.Withhold(v, judged.refusal)
+	}
+	return s.withCopy(x, v)
+}
+
+// withCopy makes ready for a COPY whose rows don't pass.
+func (s *session) withCopy(x *execution, v intercept.Verdict) (*execution, intercept.Verdict) {
+	if !x.passes() {
+		if refusal := s.prepareCopy(x); refusal != nil {
+			return x, s.guard.Withhold(v, refusal)
+		}
 	}
 	return x, v
 }

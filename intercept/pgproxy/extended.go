@@ -304,7 +304,9 @@ func (s *session) sendExecute(msg []byte, name string, p *portal) {
 	if p.doubtful && p.run.rules != nil {
 		p.run, p.described = p.run.distrusted(), false
 	}
-	if !p.run.passes() && p.run.plan == nil && !p.described {
+	if p.run.copy != nil {
+		s.describeCopy(p.run, false)
+	} else if !p.run.passes() && p.run.plan == nil && !p.described {
 		s.send(appendDescribePortal(nil, name), entry{kind: msgDescribe, portal: p, hidden: true, undo: p.describe()})
 	}
 	if l := p.run.limit; l != nil && l.Timeout != 0 && s.queue.size > 0 {

@@ -77,6 +77,14 @@ func (s *session) fromClient(in []byte) (used int, w *wait, err error) {
 			used += n
 		}
 		rest := in[used:]
+		if s.copyIn.left > 0 {
+			n, err := s.copyInRest(rest)
+			if err != nil {
+				return used, nil, s.fail(err)
+			}
+			used += n
+			rest = rest[n:]
+		}
 		if len(rest) < headerSize {
 			return used, nil, nil
 		}
@@ -92,6 +100,19 @@ func (s *session) fromClient(in []byte) (used int, w *wait, err error) {
 		}
 		if s.queue.size >= s.proxy.cfg.MaxPipeline {
 			return used, s.waitFor(func() bool { return s.queue.size < s.proxy.cfg.MaxPipeline }), nil
+		}
+		if w := s.copyInDecided(); w != nil {
+			return used, w, nil
+		}
+		if s.copyIn.active && rest[0] != msgTerminate {
+			n, err := s.copyInMessage(rest)
+			if err != nil {
+				return used, nil, s.fail(err)
+			}
+			if used += n; n == 0 && s.oversize == 0 {
+				return used, nil, nil
+			}
+			continue
 		}
 		if n > s.proxy.cfg.MaxMessageBytes {
 			s.oversize = headerSize + n
@@ -156,8 +177,7 @@ func (s *session) clientMessage(msg []byte) (*wait, error) {
 	case msgFunctionCall:
 		s.refuse(msgQuery, s.uncarried("fastpath function call", "function calls by the fast-path protocol are not carried"))
 	case msgCopyData, msgCopyDone, msgCopyFail:
-		// No COPY is under way: the server would ignore them (manual, "COPY
-		// Operations").
+		// No COPY is under way: the server ignores them (manual, "COPY Operations").
 	default:
 		return nil, fmt.Errorf("%w: type %q from the client", errMalformed, typ)
 	}
@@ -198,6 +218,9 @@ func (s *session) send(msg []byte, e entry) {
 	s.toServer = append(s.toServer, msg...)
 	s.namesPending += e.renames
 	e.batch = s.batch
+	if e.run != nil && !e.hidden {
+		s.expectCopyIn(&e, e.run.query)
+	}
 	if e.undo != nil {
 		s.naming.open++
 	}
@@ -230,6 +253,7 @@ func (s *session) holdsBack(typ byte) bool {
 
 // named notes that an entry leaves the queue, which may have changed names.
 func (s *session) named(e *entry) {
+	s.copyInOver(e)
 	switch {
 	case e.undo == nil:
 	case e.batch == s.batch:

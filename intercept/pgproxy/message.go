@@ -46,6 +46,8 @@ const (
 	msgReadyForQuery     = 'Z'
 	msgRowDescription    = 'T'
 	msgNegotiateProtocol = 'v'
+	msgCopyInResponse    = 'G'
+	msgCopyOutResponse   = 'H'
 )
 
 // headerSize is a message's type byte and its length.

@@ -4,7 +4,7 @@
 // grammar before it is sent, and masks result columns before they are released.
 //
 // A client proves who it is by a token, as its password or by OAUTHBEARER, or by a
-// certificate; the user name that it claims counts for nothing. What the package does not carry yet (COPY, replication,
+// certificate; the user name that it claims counts for nothing. What the package does not carry yet (replication,
 // the fast-path function call) is refused with a clear error, never passed.
 package pgproxy
 

@@ -77,12 +77,19 @@ func (s *session) serverError(e *entry, body []byte) error {
 	case e != nil && e.collect != nil && !f.fatal():
 		s.outgoing.change()
 		e.collect.failed = f.code
+	case e != nil && e.copied != nil && !f.fatal():
+		s.copyNotDescribed(e, f)
+	case e != nil && e.run != nil && e.run.copy != nil && e.run.copy.failed != "" && !f.fatal():
+		s.outgoing.change()
+		s.outgoing.out = appendCopyError(s.outgoing.out, e.run.copy.failed)
 	default:
 		s.scrub(e, msgError, f)
 	}
 	if e == nil || f.fatal() {
 		return nil
 	}
+	e.copying = false
+	s.copyInOver(e)
 	s.failed = s.failed || e.collect == nil
 	s.finish(e, intercept.Outcome{Status: "error", Failure: f.code})
 	s.skipAfterError(e)

@@ -38,6 +38,9 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 			s.refuse(msgQuery, v.Refused())
 			return
 		}
+		if run.copy != nil {
+			s.describeCopy(run, true)
+		}
 		wrapped := s.wrap(run)
 		s.doubt(run, nil)
 		s.send(msg, entry{kind: msgQuery, run: run, judged: true, verdict: v, renames: r.renames, wrapped: wrapped})

@@ -38,6 +38,18 @@ type entry struct {
 	undo  func()
 	batch uint64
 
+	// copyIn is the message's number in copyIn.serial, zero for one that can't make
+	// the server ask for rows. copying says that the server sends rows of a COPY,
+	// copiedOut that it has; rowsBefore is how many rows of other statements came
+	// before.
+	copyIn             uint64
+	copying, copiedOut bool
+	rowsBefore         int64
+	// copied is the COPY that a hidden message asks about; closes counts its answers
+	// to Close.
+	copied *execution
+	closes int
+
 	rows  int64
 	bytes int64
 

@@ -62,6 +62,8 @@ type session struct {
 	// failed says that the open transaction has failed or was rolled back.
 	failed bool
 
+	copyIn copyIn
+
 	outgoing outgoing
 	// rewritten is room for a row that is changed.
 	rewritten []byte

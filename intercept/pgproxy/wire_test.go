@@ -187,6 +187,8 @@ func short(m pgproto3.BackendMessage) string {
 		return "row " + string(bytes.Join(m.Values, []byte(",")))
 	case *pgproto3.CommandComplete:
 		return string(m.CommandTag)
+	case *pgproto3.CopyData:
+		return fmt.Sprintf("CopyData %q", m.Data)
 	case *pgproto3.ParameterStatus:
 		return "status " + m.Name
 	default:

@@ -11,6 +11,8 @@ import (
 func (a *analysis) copy(s *pg.CopyStmt) {
 	a.st.Tag = "COPY"
 	a.st.Copy = copyKind(s)
+	a.st.CopyOptions = copyOptions(s.GetOptions())
+	a.exactOnly = a.exactOnly || len(s.GetOptions()) > 0
 	a.copyEnd(s)
 	if s.GetQuery() != nil {
 		a.copyQuery(s)

@@ -124,6 +124,8 @@ type Statement struct {
 	CreatesTemp bool
 	// Copy says which way a COPY goes.
 	Copy CopyKind
+	// CopyOptions says how a COPY writes or reads rows.
+	CopyOptions CopyOptions
 	// Analyze says that EXPLAIN runs its statement.
 	Analyze bool
 }

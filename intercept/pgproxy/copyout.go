@@ -1,0 +1,308 @@
+package pgproxy
+
+import (
+	"encoding/binary"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/intercept/pgproxy/internal/copystream"
+	"github.com/headgate/gateway/intercept/pgproxy/internal/pgparse"
+	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
+)
+
+// copyUnderLimit refuses COPY where the policy limits answers: what ends a command
+// in the middle of its rows does not know of COPY.
+func (r *resolved) copyUnderLimit(x *execution) *intercept.Refusal {
+	for _, t := range r.traced {
+		if x.limit != nil && t.statement.Copy != sqlfacts.CopyNone {
+			return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "COPY is not carried under a limit", Hint: "use SELECT or INSERT"}
+		}
+	}
+	return nil
+}
+
+// copyOut is a COPY TO STDOUT whose values are masked. The server says of what it
+// sends only how many columns there are, so the gateway asks it to describe a
+// query of the same columns: the one in the parentheses, or one of the table.
+type copyOut struct {
+	config copystream.Config
+	query  string
+	// wholeTable says that the query has all columns of a table, of which COPY
+	// leaves out the generated ones.
+	wholeTable bool
+	fields     []field
+	// failed is the SQLSTATE with which the server would not describe the query.
+	failed string
+	stream *copystream.Stream
+}
+
+// copies reports whether the statement that runs now is of a kind of COPY.
+func (x *execution) copies(kind sqlfacts.CopyKind) bool {
+	return x.current < len(x.query.traced) && x.query.traced[x.current].statement.Copy == kind
+}
+
+// prepareCopy makes ready for a COPY TO STDOUT whose values are to be masked, and
+// says why that can't be done.
+func (s *session) prepareCopy(x *execution) *intercept.Refusal {
+	for _, t := range x.query.traced {
+		if t.statement.Copy != sqlfacts.CopyToStdout {
+			continue
+		}
+		if len(x.query.traced) > 1 {
+			r := unmaskable("COPY stands among other statements")
+			r.Hint = "send it on its own"
+			return r
+		}
+		c, err := s.proxy.newCopyOut(t.statement, x.text)
+		if err != nil {
+			return unmaskable(err.Error())
+		}
+		x.copy = c
+	}
+	return nil
+}
+
+func (p *Interceptor) newCopyOut(st *sqlfacts.Statement, text string) (*copyOut, error) {
+	o := st.CopyOptions
+	c := &copyOut{config: copystream.Config{Null: o.Null, Header: o.Header, MaxValue: p.cfg.MaxMessageBytes}}
+	if o.Unknown != "" {
+		return nil, fmt.Errorf("option %q of COPY", o.Unknown)
+	}
+	switch o.Format {
+	case "text":
+		c.config.Format = copystream.Text
+	case "csv":
+		c.config.Format = copystream.CSV
+	case "binary":
+		c.config.Format = copystream.Binary
+	default:
+		return nil, fmt.Errorf("format %q of COPY", o.Format)
+	}
+	for _, b := range []struct {
+		to   *byte
+		text string
+	}{{&c.config.Delimiter, o.Delimiter}, {&c.config.Quote, o.Quote}, {&c.config.Escape, o.Escape}} {
+		if len(b.text) == 1 {
+			*b.to = b.text[0]
+		}
+	}
+	if err := c.config.Check(); err != nil {
+		return nil, err
+	}
+	if st.Inner == nil {
+		c.query, c.wholeTable = tableQuery(st)
+		return c, nil
+	}
+	c.query = pgparse.FirstParentheses(text)
+	q, err := p.analyzer.Analyze(c.query)
+	if err != nil || len(q.Statements) != 1 || !reflect.DeepEqual(q.Statements[0], st.Inner) {
+		return nil, fmt.Errorf("the query of COPY could not be told from its options")
+	}
+	return c, nil
+}
+
+// tableQuery returns a query of the columns of a table that COPY sends, and
+// whether these are all.
+func tableQuery(st *sqlfacts.Statement) (query string, all bool) {
+	columns := make([]string, len(st.Output))
+	for i, o := range st.Output {
+		if columns[i] = quoteIdentifier(o.Name); o.Star {
+			columns[i], all = "*", true
+		}
+	}
+	table := st.Effects[0]
+	name := quoteIdentifier(table.Name)
+	if table.Schema != "" {
+		name = quoteIdentifier(table.Schema) + "." + name
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + name, all
+}
+
+func quoteIdentifier(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// copyName is the statement by which the query of a COPY is described.
+const copyName = "headgate_copy"
+
+// describeCopy sends the question what the rows of a COPY are. Behind a Sync it
+// stands alone; within a batch it fails as the COPY would.
+func (s *session) describeCopy(x *execution, alone bool) {
+	closing := func(b []byte) []byte { return appendText(append(b, 'S'), copyName) }
+	b := appendMessage(nil, msgClose, closing)
+	b = appendParse(b, copyName, x.copy.query)
+	b = appendMessage(b, msgDescribe, closing)
+	b = appendMessage(b, msgClose, closing)
+	e := entry{kind: msgDescribe, hidden: true, copied: x}
+	if alone {
+		e.kind = msgSync
+		b = append(b, msgSync, 0, 0, 0, 4)
+	}
+	s.send(b, e)
+	if alone {
+		s.nextBatch()
+	}
+}
+
+// copyDescribed takes the answer to describeCopy.
+func (s *session) copyDescribed(e *entry, typ byte, body []byte) error {
+	x := e.copied
+	switch typ {
+	case msgParseComplete, msgParameterDesc, msgNoData:
+	case msgRowDescription:
+		var err error
+		if x.copy.fields, err = parseLayout(body, nil); err != nil {
+			return err
+		}
+		format := int16(0)
+		if x.copy.config.Format == copystream.Binary {
+			format = 1
+		}
+		return s.planRows(x, body, []int16{format})
+	case msgCloseComplete:
+		if e.closes++; e.closes == 2 && e.kind == msgDescribe {
+			s.done()
+		}
+	case msgReadyForQuery:
+		return s.ready(e, body)
+	default:
+		return unexpected(typ)
+	}
+	return nil
+}
+
+// copyNotDescribed treats an error of describeCopy.
+func (s *session) copyNotDescribed(e *entry, f fields) {
+	s.outgoing.change()
+	if e.kind == msgSync {
+		e.copied.copy.failed = f.code // the COPY itself fails next
+		return
+	}
+	s.outgoing.out = appendCopyError(s.outgoing.out, f.code)
+}
+
+func appendCopyError(b []byte, code string) []byte {
+	return appendProblem(b, msgError, problem{severity: severityError, code: code, message: "headgate: the server would not say what COPY sends"})
+}
+
+// copyOutBegins fixes how the rows that follow are masked.
+func (s *session) copyOutBegins(e *entry, body []byte) error {
+	format, n, err := parseCopyResponse(body)
+	if err != nil {
+		return err
+	}
+	if e.copying || !e.run.copies(sqlfacts.CopyToStdout) {
+		return unexpected(msgCopyOutResponse)
+	}
+	e.copying, e.rowsBefore = true, e.rows
+	if err := s.trusted(); err != nil {
+		return err
+	}
+	x := e.run
+	if x.passes() {
+		return nil
+	}
+	if x.copy == nil || x.plan == nil || (format == 1) != (x.copy.config.Format == copystream.Binary) {
+		return fmt.Errorf("%w: what COPY sends is not known", errUnmaskable)
+	}
+	places := x.copy.places(x.query.catalogue)
+	if len(places) != n {
+		return fmt.Errorf("%w: COPY sends %d columns, not %d", errUnmaskable, n, len(places))
+	}
+	plan, config := x.plan, x.copy.config
+	for _, place := range places {
+		config.Columns = append(config.Columns, plan.Method(place) != "")
+	}
+	config.Value = func(dst []byte, column int, value []byte) ([]byte, bool) {
+		return plan.Value(dst, places[column], value)
+	}
+	x.copy.stream, err = copystream.New(config)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnmaskable, err)
+	}
+	return nil
+}
+
+// places are the columns that COPY sends, as places in the query's layout.
+func (c *copyOut) places(cat *catalogue) []int {
+	var places []int
+	for i, f := range c.fields {
+		rel := cat.byOID[f.table]
+		if c.wholeTable && rel != nil && rel.isGenerated[f.number] {
+			continue
+		}
+		places = append(places, i)
+	}
+	return places
+}
+
+// copyOutData releases what the server sends of a COPY, masked where its plan says
+// so. data need not be whole rows.
+func (s *session) copyOutData(e *entry, data []byte) error {
+	if !e.copying {
+		return unexpected(msgCopyData)
+	}
+	if err := s.trusted(); err != nil {
+		return err
+	}
+	if e.run.passes() {
+		if !s.admit(e, len(data)) {
+			s.outgoing.change()
+		}
+		return nil
+	}
+	return s.maskCopied(e, data)
+}
+
+func (s *session) maskCopied(e *entry, data []byte) error {
+	o := &s.outgoing
+	o.change()
+	start := len(o.out)
+	out, err := e.run.copy.stream.Write(append(o.out, msgCopyData, 0, 0, 0, 0), data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnmaskable, err)
+	}
+	if len(out) == start+headerSize {
+		out = out[:start] // all of it is held
+	} else {
+		binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
+	}
+	if s.admit(e, len(out)-start) {
+		o.out = out
+	}
+	return nil
+}
+
+// copying reports whether a message of the server's is a part of a COPY.
+func (s *session) copying(typ byte) bool {
+	e := s.queue.front()
+	return typ == msgCopyData && e != nil && e.copying
+}
+
+// copyOutEnds notes that the server has sent all rows.
+func (s *session) copyOutEnds(e *entry) error {
+	if !e.copying {
+		return unexpected(msgCopyDone)
+	}
+	e.copying, e.copiedOut = false, true
+	if e.run.passes() {
+		return nil
+	}
+	if err := e.run.copy.stream.End(); err != nil {
+		return fmt.Errorf("%w: %w", errUnmaskable, err)
+	}
+	return nil
+}
+
+// countCopied sets the number of rows right when a COPY has ended: headers and
+// trailers came in messages like those of rows.
+func (e *entry) countCopied(tag string) {
+	if !e.copiedOut {
+		return
+	}
+	e.copiedOut = false
+	if n, err := strconv.ParseInt(strings.TrimPrefix(tag, "COPY "), 10, 64); err == nil {
+		e.rows = e.rowsBefore + n
+	}
+}

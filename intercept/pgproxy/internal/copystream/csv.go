@@ -1,0 +1,127 @@
+package copystream
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// csvState is where a Stream of csv is within a field.
+type csvState uint8
+
+const (
+	csvStart  csvState = iota // at its first byte
+	csvBare                   // in one without quotes
+	csvQuoted                 // behind the opening quote
+	csvEscape                 // behind an escape
+	csvQuote                  // behind a quote, which may be the closing one
+)
+
+// writeCSV works through data of the csv format (manual, "COPY", "CSV Format").
+// A quoted value may hold anything; within it quotes and escapes are behind an
+// escape.
+func (s *Stream) writeCSV(dst, data []byte) ([]byte, error) {
+	for _, c := range data {
+		ends, plain, err := s.csvByte(c)
+		if err != nil {
+			return nil, err
+		}
+		rewrites := s.rewrites()
+		switch {
+		case !ends && !rewrites:
+			dst = append(dst, c)
+		case !ends && plain:
+			s.holdByte(c)
+		}
+		if !ends {
+			s.inRow = true
+			continue
+		}
+		if rewrites {
+			dst = s.csvValue(dst)
+		}
+		s.csv = csvStart
+		dst = append(dst, c)
+		if err := s.endField(c == '\n'); err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
+}
+
+// csvByte takes one byte. It reports whether the field ends before it, and
+// whether it is part of the value.
+func (s *Stream) csvByte(c byte) (ends, plain bool, err error) {
+	switch s.csv {
+	case csvQuoted:
+		switch {
+		case c == s.Escape && s.Escape != s.Quote:
+			s.csv = csvEscape
+		case c == s.Quote:
+			s.csv = csvQuote
+		default:
+			return false, true, nil
+		}
+		return false, false, nil
+	case csvEscape:
+		if c != s.Quote && c != s.Escape {
+			return false, false, fmt.Errorf("%w: escape", ErrMalformed)
+		}
+		s.csv = csvQuoted
+		return false, true, nil
+	case csvQuote:
+		switch {
+		case c == s.Quote && s.Escape == s.Quote:
+			s.csv = csvQuoted
+			return false, true, nil
+		case c == s.Delimiter || c == '\n':
+			return true, false, nil
+		}
+		return false, false, fmt.Errorf("%w: behind a closing quote", ErrMalformed)
+	default:
+		return s.csvBareByte(c)
+	}
+}
+
+// csvBareByte takes one byte outside of quotes.
+func (s *Stream) csvBareByte(c byte) (ends, plain bool, err error) {
+	switch {
+	case c == s.Delimiter || c == '\n':
+		return true, false, nil
+	case c == s.Quote && s.csv == csvStart:
+		s.csv = csvQuoted
+		return false, false, nil
+	case c == s.Quote || c == '\r':
+		return false, false, fmt.Errorf("%w: a value without its quotes", ErrMalformed)
+	}
+	s.csv = csvBare
+	return false, true, nil
+}
+
+// csvValue appends what stands in place of the value that is held.
+func (s *Stream) csvValue(dst []byte) []byte {
+	defer s.release()
+	quoted := s.csv == csvQuote
+	if s.over || !quoted && string(s.held) == s.Null {
+		return append(dst, s.Null...)
+	}
+	out, null := s.Value(s.made[:0], s.column, s.held)
+	if s.made = out; null {
+		return append(dst, s.Null...)
+	}
+	if !quoted && !s.needsQuotes(out) {
+		return append(dst, out...)
+	}
+	dst = append(dst, s.Quote)
+	for _, c := range out {
+		if c == s.Quote || c == s.Escape {
+			dst = append(dst, s.Escape)
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, s.Quote)
+}
+
+func (s *Stream) needsQuotes(value []byte) bool {
+	return string(value) == s.Null || string(value) == `\.` || bytes.IndexByte(value, s.Delimiter) >= 0 ||
+		bytes.IndexByte(value, s.Quote) >= 0 || bytes.ContainsAny(value, "\r\n")
+}
