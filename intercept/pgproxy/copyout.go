@@ -33,7 +33,9 @@ type copyOut struct {
 	// wholeTable says that the query has all columns of a table, of which COPY
 	// leaves out the generated ones.
 	wholeTable bool
-	fields     []field
+	// rows is what the query is made of.
+	rows   *sqlfacts.Statement
+	fields []field
 	// failed is the SQLSTATE with which the server would not describe the query.
 	failed string
 	stream *copystream.Stream
@@ -94,11 +96,14 @@ func (p *Interceptor) newCopyOut(st *sqlfacts.Statement, text string) (*copyOut,
 	}
 	if st.Inner == nil {
 		c.query, c.wholeTable = tableQuery(st)
-		return c, nil
+	} else {
+		c.query = pgparse.FirstParentheses(text)
 	}
-	c.query = pgparse.FirstParentheses(text)
 	q, err := p.analyzer.Analyze(c.query)
-	if err != nil || len(q.Statements) != 1 || !reflect.DeepEqual(q.Statements[0], st.Inner) {
+	if err == nil && len(q.Statements) == 1 {
+		c.rows = q.Statements[0]
+	}
+	if c.rows == nil || st.Inner != nil && (!reflect.DeepEqual(c.rows.Effects, st.Inner.Effects) || !reflect.DeepEqual(c.rows.Functions, st.Inner.Functions)) {
 		return nil, fmt.Errorf("the query of COPY could not be told from its options")
 	}
 	return c, nil

@@ -31,6 +31,9 @@ func (s *session) planRows(x *execution, layout []byte, formats []int16) error {
 	if x.current < len(x.query.traced) {
 		rows = x.query.traced[x.current].rows
 	}
+	if x.copy != nil {
+		rows = x.query.catalogue.trace(x.copy.rows, meaning{})
+	}
 	key := planKey{catalogue: x.query.catalogue, layout: string(layout), formats: formatKey(formats), distrust: x.distrust, sensitive: x.sensitive}
 	if rows != nil {
 		key.statement = rows.statement
