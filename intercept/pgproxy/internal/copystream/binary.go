@@ -26,7 +26,6 @@ type part uint8
 
 const (
 	partHeader part = iota
-	partExtension
 	partCount
 	partLength
 	partValue
@@ -41,7 +40,7 @@ func (s *Stream) writeBinary(dst, data []byte) ([]byte, error) {
 		}
 		n := min(b.left, len(data))
 		switch {
-		case b.part == partExtension, b.part == partValue && !s.rewrites():
+		case b.part == partValue && !s.rewrites():
 			dst = append(dst, data[:n]...)
 		case b.part == partValue:
 			s.hold(data[:n])
@@ -68,9 +67,6 @@ func (s *Stream) endPart(dst []byte) ([]byte, error) {
 	switch b.part {
 	case partHeader:
 		return s.binaryHeader(dst, fixed)
-	case partExtension:
-		b.part, b.left = partCount, 2
-		return dst, nil
 	case partCount:
 		return s.binaryCount(dst, fixed)
 	case partLength:
@@ -86,10 +82,10 @@ func (s *Stream) endPart(dst []byte) ([]byte, error) {
 func (s *Stream) binaryHeader(dst, fixed []byte) ([]byte, error) {
 	flags := binary.BigEndian.Uint32(fixed[len(signature):])
 	extension := binary.BigEndian.Uint32(fixed[len(signature)+4:])
-	if string(fixed[:len(signature)]) != signature || flags != 0 || extension > math.MaxInt32 {
+	if string(fixed[:len(signature)]) != signature || flags != 0 || extension != 0 {
 		return nil, fmt.Errorf("%w: header", ErrMalformed)
 	}
-	s.binary.part, s.binary.left = partExtension, int(extension)
+	s.binary.part, s.binary.left = partCount, 2 // the server writes no extension, of which nothing is known
 	return append(dst, fixed...), nil
 }
 
