@@ -69,7 +69,7 @@ func (s *session) prepareCopy(x *execution) *intercept.Refusal {
 
 func (p *Interceptor) newCopyOut(st *sqlfacts.Statement, text string) (*copyOut, error) {
 	o := st.CopyOptions
-	c := &copyOut{config: copystream.Config{Null: o.Null, Header: o.Header, MaxValue: p.cfg.MaxMessageBytes}}
+	c := &copyOut{config: copystream.Config{NullText: o.Null, Header: o.Header, MaxValue: p.cfg.MaxMessageBytes}}
 	if o.Unknown != "" {
 		return nil, fmt.Errorf("option %q of COPY", o.Unknown)
 	}
@@ -222,6 +222,7 @@ func (s *session) copyOutBegins(e *entry, body []byte) error {
 	config.Value = func(dst []byte, column int, value []byte) ([]byte, bool) {
 		return plan.Value(dst, places[column], value)
 	}
+	config.Null = func(dst []byte, column int) ([]byte, bool) { return plan.Null(dst, places[column]) }
 	x.copy.stream, err = copystream.New(config)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)

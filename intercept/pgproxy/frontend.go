@@ -185,10 +185,11 @@ func (s *session) clientMessage(msg []byte) (*wait, error) {
 }
 
 // terminate passes the client's goodbye on when all before it has been answered:
-// a server, too, does first what it was sent before.
+// a server, too, does first what it was sent before. One that reads rows answers
+// nothing more, and gives the COPY up at the goodbye.
 func (s *session) terminate(msg []byte) (*wait, error) {
 	s.leaving = true
-	if s.queue.size > 0 {
+	if s.queue.size > 0 && !s.copyIn.active {
 		return s.waitFor(func() bool { return s.queue.size == 0 }), nil
 	}
 	s.toServer = append(s.toServer, msg...)

@@ -104,7 +104,7 @@ func runTests(t *testing.T, binary, dir, run, url string) map[string]outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.timeout", "4m", "-test.run", run, "-test.skip", "Copy")
+	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.timeout", "4m", "-test.run", run)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PGX_TEST_DATABASE="+url, "PGX_TEST_TCP_CONN_STRING="+url)
 	out, err := cmd.CombinedOutput()

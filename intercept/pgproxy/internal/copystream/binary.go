@@ -107,6 +107,8 @@ func (s *Stream) binaryLength(dst, fixed []byte) ([]byte, error) {
 	switch {
 	case n < -1:
 		return nil, fmt.Errorf("%w: length of a field", ErrMalformed)
+	case n == -1 && s.rewrites():
+		return s.appendBinary(dst, s.value(nil)), s.endBinaryField()
 	case n == -1:
 		return append(dst, fixed...), s.endBinaryField()
 	}
@@ -121,10 +123,15 @@ func (s *Stream) binaryLength(dst, fixed []byte) ([]byte, error) {
 // length.
 func (s *Stream) binaryValue(dst []byte) []byte {
 	defer s.release()
-	null := s.over
-	if !null {
-		s.made, null = s.Value(s.made[:0], s.column, s.held)
+	held := s.held
+	if held == nil {
+		held = []byte{}
 	}
+	return s.appendBinary(dst, s.value(held))
+}
+
+// appendBinary appends what was made of a value, with its length.
+func (s *Stream) appendBinary(dst []byte, null bool) []byte {
 	if null || len(s.made) > math.MaxInt32 {
 		return append(dst, 0xff, 0xff, 0xff, 0xff)
 	}

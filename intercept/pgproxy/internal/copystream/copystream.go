@@ -33,8 +33,8 @@ type Config struct {
 	Format Format
 	// Delimiter separates fields of text and csv. Quote and Escape are those of csv.
 	Delimiter, Quote, Escape byte
-	// Null is what stands for NULL in text and csv.
-	Null string
+	// NullText is what stands for NULL in text and csv.
+	NullText string
 	// Header says that the first line holds names, which are not rewritten.
 	Header bool
 	// Columns says for each column whether Value is asked.
@@ -43,6 +43,9 @@ type Config struct {
 	// type's text form or, for Binary, its binary form; null makes it NULL. dst and
 	// value don't overlap; value is not the caller's to keep.
 	Value func(dst []byte, column int, value []byte) (out []byte, null bool)
+	// Null does the same for a NULL, and for a value that was too long to be held.
+	// Nil means that it stays NULL.
+	Null func(dst []byte, column int) (out []byte, null bool)
 	// MaxValue bounds the values that are held to be rewritten, in bytes; longer
 	// ones become NULL.
 	MaxValue int
@@ -90,7 +93,7 @@ func (c *Config) Check() error {
 		}
 		// A value that is written like NULL can't be told from it: whoever chooses
 		// what stands for NULL would be told whether a value is equal to it.
-		if c.Null != `\N` && c.Null != "" || c.Delimiter == 'N' {
+		if c.NullText != `\N` && c.NullText != "" || c.Delimiter == 'N' {
 			return fmt.Errorf("%w: in text, NULL must be written as \\N or as nothing", ErrOptions)
 		}
 		return nil
@@ -146,6 +149,20 @@ func (s *Stream) holdByte(c byte) {
 		return
 	}
 	s.held = append(s.held, c)
+}
+
+// value puts into made what stands in place of the value at hand, nil for a NULL,
+// and reports whether that is NULL.
+func (s *Stream) value(held []byte) (null bool) {
+	switch {
+	case held != nil && !s.over:
+		s.made, null = s.Value(s.made[:0], s.column, held)
+	case s.Null != nil:
+		s.made, null = s.Null(s.made[:0], s.column)
+	default:
+		null = true
+	}
+	return null
 }
 
 // release forgets the value at hand, and its buffers if they have grown large.

@@ -11,10 +11,10 @@ import (
 const canary = "canary"
 
 func config(format copystream.Format, masked bool) copystream.Config {
-	c := copystream.Config{Format: format, Delimiter: '\t', Null: `\N`, Columns: []bool{false, masked}, MaxValue: 1 << 10,
+	c := copystream.Config{Format: format, Delimiter: '\t', NullText: `\N`, Columns: []bool{false, masked}, MaxValue: 1 << 10,
 		Value: func(dst []byte, _ int, _ []byte) ([]byte, bool) { return append(dst, "[x\n,\"\\]"...), false }}
 	if format == copystream.CSV {
-		c.Delimiter, c.Quote, c.Escape, c.Null = ',', '"', '"', ""
+		c.Delimiter, c.Quote, c.Escape, c.NullText = ',', '"', '"', ""
 	}
 	return c
 }
@@ -64,9 +64,9 @@ func TestLongValuesBecomeNull(t *testing.T) {
 // client has chosen for NULL.
 func TestNewRefusesWhatTellsValues(t *testing.T) {
 	c := config(copystream.Text, true)
-	c.Null = canary
+	c.NullText = canary
 	if _, err := copystream.New(c); !errors.Is(err, copystream.ErrOptions) {
-		t.Errorf("NULL %q: %v", c.Null, err)
+		t.Errorf("NULL %q: %v", c.NullText, err)
 	}
 	c = config(copystream.Text, true)
 	c.Delimiter = 'N'

@@ -97,18 +97,23 @@ func (s *Stream) csvBareByte(c byte) (ends, plain bool, err error) {
 	return false, true, nil
 }
 
-// csvValue appends what stands in place of the value that is held.
+// csvValue appends what stands in place of the value that is held. Whether that
+// had quotes says something of it, so only what is not changed keeps them.
 func (s *Stream) csvValue(dst []byte) []byte {
 	defer s.release()
 	quoted := s.csv == csvQuote
-	if s.over || !quoted && string(s.held) == s.Null {
-		return append(dst, s.Null...)
+	held := s.held
+	if held == nil {
+		held = []byte{}
 	}
-	out, null := s.Value(s.made[:0], s.column, s.held)
-	if s.made = out; null {
-		return append(dst, s.Null...)
+	if !quoted && string(held) == s.NullText {
+		held = nil
 	}
-	if !quoted && !s.needsQuotes(out) {
+	if s.value(held) {
+		return append(dst, s.NullText...)
+	}
+	out := s.made
+	if !(quoted && bytes.Equal(out, s.held)) && !s.needsQuotes(out) {
 		return append(dst, out...)
 	}
 	dst = append(dst, s.Quote)
@@ -122,6 +127,6 @@ func (s *Stream) csvValue(dst []byte) []byte {
 }
 
 func (s *Stream) needsQuotes(value []byte) bool {
-	return string(value) == s.Null || string(value) == `\.` || bytes.IndexByte(value, s.Delimiter) >= 0 ||
+	return string(value) == s.NullText || string(value) == `\.` || bytes.IndexByte(value, s.Delimiter) >= 0 ||
 		bytes.IndexByte(value, s.Quote) >= 0 || bytes.ContainsAny(value, "\r\n")
 }

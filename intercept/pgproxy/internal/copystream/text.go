@@ -60,18 +60,20 @@ func (s *Stream) textRun(data []byte) int {
 // textValue appends what stands in place of the value that is held.
 func (s *Stream) textValue(dst []byte) ([]byte, error) {
 	defer s.release()
-	if s.over || string(s.held) == s.Null {
-		return append(dst, s.Null...), nil
+	var value []byte
+	if !s.over && string(s.held) != s.NullText {
+		var err error
+		if value, err = unescape(s.held); err != nil {
+			return nil, err
+		}
+		if value == nil {
+			value = []byte{} // nil is NULL
+		}
 	}
-	value, err := unescape(s.held)
-	if err != nil {
-		return nil, err
+	if s.value(value) {
+		return append(dst, s.NullText...), nil
 	}
-	out, null := s.Value(s.made[:0], s.column, value)
-	if s.made = out; null {
-		return append(dst, s.Null...), nil
-	}
-	return s.escape(dst, out), nil
+	return s.escape(dst, s.made), nil
 }
 
 // unescape takes the backslashes out, in place.
