@@ -53,6 +53,25 @@ func TestFilterIsRefusedByChoice(t *testing.T) {
 	}
 }
 
+// Whether the rows that are there satisfy a constraint tells of their values.
+func TestConstraintsFilter(t *testing.T) {
+	r := newBypassRig(t, choosing(policy.MaskRefuse, ""))
+	conn := r.connect(t)
+	for _, sql := range []string{
+		"ALTER TABLE people ADD CHECK (email > 'canary-b')", "ALTER TABLE people ADD CONSTRAINT k CHECK (id < 9 OR email_copy > 'x') NOT VALID", "ALTER TABLE people ADD COLUMN x int CHECK (email > 'c')", "ALTER TABLE people ADD EXCLUDE USING btree (left(email, 1) WITH =)",
+		"ALTER TABLE people ADD EXCLUDE (id WITH =) WHERE (email > 'c')", "ALTER TABLE people ADD UNIQUE (id, email)", "ALTER TABLE notes ADD FOREIGN KEY (body) REFERENCES people (email)", "ALTER TABLE people ADD FOREIGN KEY (email) REFERENCES people (email)",
+	} {
+		if _, err := runSimple(t.Context(), conn, sql); sqlState(err) != "42501" {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for _, sql := range []string{"ALTER TABLE people ADD CHECK (age < 200)", "ALTER TABLE people ADD UNIQUE (id, name)", "ALTER TABLE notes ADD FOREIGN KEY (id) REFERENCES people (id)", "ALTER TABLE orders ADD EXCLUDE USING btree (id WITH =) WHERE (item > 'c')"} {
+		if _, err := runSimple(t.Context(), conn, sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
 func TestUntracedIsRefusedByChoice(t *testing.T) {
 	r := newBypassRig(t, choosing("", policy.MaskRefuse), originSchema)
 	conn, wire := r.connectWatched(t)

@@ -94,7 +94,7 @@ func (a *analysis) alterTable(s *pg.AlterTableStmt) {
 	for _, n := range s.GetCmds() {
 		e.alterCommand(n.GetAlterTableCmd())
 	}
-	if len(read.columns.list) > 0 {
+	if len(read.columns.list)+len(read.filtered.list) > 0 {
 		a.uses = append(a.uses, read)
 	}
 }

@@ -1,6 +1,8 @@
 package sqlfacts
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/headgate/gateway/policy"
@@ -103,20 +105,43 @@ func (e expr) definitions(list []*pg.Node) {
 	}
 }
 
-// constraint walks a constraint. A foreign key can be used to find out values of
+// constraint walks a constraint. Whether the rows that are there satisfy it tells
+// of their values, as a filter does; a foreign key can be used to find out values of
 // the table that it refers to.
 func (e expr) constraint(c *pg.Constraint) {
-	e.node(c.GetRawExpr())
-	if c.GetContype() == pg.ConstrType_CONSTR_GENERATED {
+	by := e.filtering()
+	switch c.GetContype() {
+	case pg.ConstrType_CONSTR_GENERATED:
+		e.node(c.GetRawExpr())
 		e.a.wroteDerived = true
+	case pg.ConstrType_CONSTR_CHECK:
+		by.node(c.GetRawExpr())
+	default:
+		e.node(c.GetRawExpr())
 	}
-	e.node(c.GetWhereClause())
-	e.nodes(c.GetExclusions())
+	by.node(c.GetWhereClause())
+	for _, n := range c.GetExclusions() {
+		by.exclusion(n.GetList().GetItems())
+	}
+	for _, name := range slices.Concat(stringsOf(c.GetKeys()), stringsOf(c.GetFkAttrs())) {
+		by.unqualified(name)
+	}
 	if c.GetPktable() != nil {
 		u := e.a.relation(policy.VerbRead, "table", c.GetPktable())
 		for _, name := range stringsOf(c.GetPkAttrs()) {
 			e.a.reference(u, ColumnRef{Name: name}, true)
 		}
+	}
+}
+
+// exclusion is an element of EXCLUDE and its operator.
+func (e expr) exclusion(items []*pg.Node) {
+	for _, n := range items {
+		if el := n.GetIndexElem(); el != nil {
+			e.indexElement(el)
+			continue
+		}
+		e.operator(n.GetList().GetItems())
 	}
 }
 
