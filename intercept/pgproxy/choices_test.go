@@ -44,7 +44,7 @@ func TestFilterIsRefusedByChoice(t *testing.T) {
 		"SELECT name, contact FROM v_plain WHERE name = 'Ada'":                                                                         "Ada,[redacted]",
 		"SELECT upper(name) FROM people JOIN orders USING (id) WHERE item = 'tea'":                                                     "ADA",
 		"SELECT name FROM people UNION SELECT item FROM orders ORDER BY 1 LIMIT 1":                                                     "Ada",
-		"SELECT id, email FROM people WHERE id = 1 UNION ALL SELECT 2, NULL ORDER BY 1":                                                "1,[redacted];2,",
+		"SELECT id, email FROM people WHERE id = 1 UNION ALL SELECT 2, NULL ORDER BY 1":                                                "1,[redacted];2,[redacted]",
 		"WITH RECURSIVE r AS (SELECT id FROM people WHERE id = 1 UNION SELECT id + 1 FROM r WHERE id < 2) SELECT id FROM r ORDER BY 1": "1;2",
 	} {
 		if rows, err := runSimple(t.Context(), conn, sql); err != nil || joined(rows) != want {
