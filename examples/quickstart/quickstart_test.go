@@ -26,10 +26,13 @@ func told() []string {
 		"3. It reads", "SELECT id, name, email, card FROM customers", "masked: public.customers.card (partial), public.customers.email (email)",
 		"Ada Lovelace", "a***@lovelace.example", "***************9013", "g***@hopper.example",
 		"4. Another name", "contact", "a***@lovelace.example", "loom",
-		"5. It tries to drop", "deny: no-schema-changes", "42501", `{"code":"policy_denied","rule":"no-schema-changes"`, "with 4 orders",
-		"6. It deletes", "waiting for approval", "It can be decided at http://127.0.0.1:", "ask: confirm-delete", "bea sees",
+		"5. What is computed", "ADA LOVELACE",
+		"6. What stands in free text", "wants her invoice sent to [email]", "likes the new loom",
+		"7. More rows", "54000", `"code":"limit_exceeded"`,
+		"8. It tries to drop", "deny: no-schema-changes", "42501", `{"code":"policy_denied","rule":"no-schema-changes"`, "with 4 orders",
+		"9. It deletes", "waiting for approval", "It can be decided at http://127.0.0.1:", "ask: confirm-delete", "bea sees",
 		"ann@shop.example wants to run: DELETE FROM orders WHERE id = 3", "bea says   yes", "DELETE 1", "has 3 orders left",
-		"7. Its session was recorded", "OK: sealed", "with one bit flipped: record: ", "replay", "identity", "DROP TABLE orders", "granted", "DELETE 1",
+		"10. Its session was recorded", "OK: sealed", "with one bit flipped: record: ", "replay", "identity", "DROP TABLE orders", "granted", "DELETE 1",
 		"Every step showed what it should.",
 	}
 }
@@ -44,7 +47,7 @@ func checkStory(t *testing.T, story string) {
 		}
 		rest = after
 	}
-	for _, secret := range []string{"ada@lovelace.example", "4929 1234 5678 9013"} {
+	for _, secret := range []string{"ada@lovelace.example", "ADA@", "4929 1234 5678 9013"} {
 		if strings.Contains(story, secret) {
 			t.Errorf("%q is in the story", secret)
 		}
@@ -144,7 +147,7 @@ func TestAWrongStepFails(t *testing.T) {
 	}
 	var out bytes.Buffer
 	err = s.tell(ctx, &teller{out: &out})
-	if err == nil || !strings.Contains(err.Error(), "step 5: expected 4 orders: 0") || strings.Contains(out.String(), "Every step") {
+	if err == nil || !strings.Contains(err.Error(), "step 8: expected 4 orders: 0") || strings.Contains(out.String(), "Every step") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	if err := s.close(context.WithoutCancel(ctx)); err != nil {

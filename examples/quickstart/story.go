@@ -29,6 +29,9 @@ func (s *stage) tell(ctx context.Context, t *teller) error {
 	s.introduce(t)
 	s.read(ctx, t, a)
 	s.alias(ctx, t, a)
+	s.compute(ctx, t, a)
+	s.find(ctx, t, a)
+	s.limit(ctx, t, a)
 	s.drop(ctx, t, a)
 	s.remove(ctx, t, a)
 	if err := a.conn.Close(ctx); err != nil {
@@ -81,6 +84,35 @@ func (s *stage) alias(ctx context.Context, t *teller, a *agent) {
 	rows := s.ask(ctx, t, a, "SELECT c.email AS contact, o.item FROM customers AS c JOIN orders AS o ON o.customer_id = c.id WHERE c.id = $1", 1)
 	t.checkf(len(rows) == 2 && rows[0][0] == "contact" && rows[1][0] == "a***@lovelace.example" && rows[1][1] == "loom", "got %q", rows)
 }
+
+func (s *stage) compute(ctx context.Context, t *teller, a *agent) {
+	t.heading("What is computed is masked if it is made of something masked, and only then")
+	rows := s.ask(ctx, t, a, "SELECT upper(name) AS loud, upper(email) AS loud_email FROM customers WHERE id = 1")
+	t.checkf(len(rows) == 2 && rows[1][0] == "ADA LOVELACE" && !strings.Contains(rows[1][1], "ADA"), "got %q", rows)
+}
+
+func (s *stage) find(ctx context.Context, t *teller, a *agent) {
+	t.heading("What stands in free text is found by its form")
+	rows := s.ask(ctx, t, a, "SELECT body FROM notes ORDER BY id")
+	t.checkf(len(rows) == 3 && rows[1][0] == "wants her invoice sent to [email]" && rows[2][0] == "likes the new loom", "got %q", rows)
+}
+
+func (s *stage) limit(ctx context.Context, t *teller, a *agent) {
+	t.heading("More rows than an agent needs are cut off")
+	const sql = "SELECT o.id FROM orders AS o JOIN customers AS c ON c.id > 0"
+	t.linef("asks", "%s", sql)
+	rows, _, err := a.ask(ctx, sql)
+	e := refusal(err)
+	t.linef("decision", "%s", s.witness.decision())
+	t.linef("gets", "%s: %s", e.Code, e.Message)
+	t.linef("", "%s", e.Detail)
+	var object intercept.Refusal
+	decodeErr := json.Unmarshal([]byte(e.Detail), &object)
+	t.checkf(decodeErr == nil && object.Code == intercept.CodeLimitExceeded && len(rows) <= 1+maxRows, "expected to be cut off, got %d rows and %v", len(rows), err)
+}
+
+// maxRows is the limit in the policy.
+const maxRows = 10
 
 // ask sends a statement that is expected to succeed and tells of it.
 func (s *stage) ask(ctx context.Context, t *teller, a *agent, sql string, args ...any) [][]string {

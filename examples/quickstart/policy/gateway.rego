@@ -47,3 +47,8 @@ ask contains {
 mask contains {"table": "public.customers", "column": "email", "method": "email"}
 
 mask contains {"table": "public.customers", "column": "card", "method": "partial", "keep": 4}
+
+# People write addresses into free text, too.
+mask contains {"table": "*.*", "column": "*", "detect": ["email", "card"], "method": "redact"}
+
+limit contains {"rows": 10}
