@@ -23,7 +23,7 @@ func told() []string {
 	return []string{
 		"1. A token that was made for another service opens nothing", "28P01: headgate: authentication failed",
 		"2. The agent connects", "ann@shop.example", "support-agent", "agents", "allow",
-		"3. It reads", "SELECT id, name, email, card FROM customers", "masked: public.customers.card (partial), public.customers.email (email)",
+		"3. It reads", "SELECT id, name, email, card FROM customers", "masked: what looks like email, card, public.customers.card (partial), public.customers.email (email)",
 		"Ada Lovelace", "a***@lovelace.example", "***************9013", "g***@hopper.example",
 		"4. Another name", "contact", "a***@lovelace.example", "loom",
 		"5. What is computed", "ADA LOVELACE",

@@ -59,6 +59,9 @@ func (w *witness) decision() string {
 	masks := make([]string, len(w.last.Masks))
 	for i, m := range w.last.Masks {
 		masks[i] = fmt.Sprintf("%s.%s (%s)", m.Table, m.Column, m.Method)
+		if len(m.Detect) > 0 {
+			masks[i] = "what looks like " + strings.Join(m.Detect, ", ")
+		}
 	}
 	return text + ", masked: " + strings.Join(masks, ", ")
 }

@@ -27,8 +27,8 @@ type server struct {
 	recorder  *record.Dir
 	policy    *opa.Evaluator
 	approvals *http.Server
-	listener  net.Listener // for approvals
-	routes    []net.Listener
+	listener  net.Listener   // for approvals
+	routes    []net.Listener // those of entrances behind those of routes
 	logger    *slog.Logger
 	grace     time.Duration
 }
@@ -54,22 +54,44 @@ func (s *server) open(ctx context.Context, cfg *config.Config, parts *config.Par
 	}
 	routes := make([]gateway.Route, len(cfg.Routes))
 	for i, r := range cfg.Routes {
+		routes[i] = gateway.Route{
+			Name: r.Name, Labels: r.Labels, Interceptor: parts.Routes[i].Interceptor, Credentials: parts.Routes[i].Credentials,
+		}
+		if r.Listen == "" {
+			continue // an entrance leads to it
+		}
 		listener, err := listen(ctx, r.Listen)
 		if err != nil {
 			return fmt.Errorf("route %s: %w", r.Name, err)
 		}
 		s.routes = append(s.routes, listener)
-		routes[i] = gateway.Route{
-			Name: r.Name, Labels: r.Labels, Interceptor: parts.Routes[i].Interceptor, Credentials: parts.Routes[i].Credentials, Listener: listener,
-		}
+		routes[i].Listener = listener
 		s.logger.Info("listening", "route", r.Name, "address", listener.Addr().String(), "upstream", r.Upstream)
 	}
+	entrances, err := s.openEntrances(ctx, cfg, parts)
+	if err != nil {
+		return err
+	}
 	s.gateway, err = gateway.New(gateway.Config{
-		Identity: parts.Identity, Policy: parts.Policy, Recorder: s.recorder, Approver: approver, Routes: routes, Logger: s.logger,
+		Identity: parts.Identity, Policy: parts.Policy, Recorder: s.recorder, Approver: approver, Routes: routes, Entrances: entrances, Logger: s.logger,
 		MaxConnections: cfg.Limits.Connections, MaxUnauthenticated: cfg.Limits.Unauthenticated, DecisionTimeout: cfg.Limits.DecisionTimeout,
 		LoginTimeout: cfg.Limits.LoginTimeout,
 	})
 	return err
+}
+
+func (s *server) openEntrances(ctx context.Context, cfg *config.Config, parts *config.Parts) ([]gateway.Entrance, error) {
+	entrances := make([]gateway.Entrance, len(cfg.Entrances))
+	for i, e := range cfg.Entrances {
+		listener, err := listen(ctx, e.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("entrance %d: %w", i, err)
+		}
+		s.routes = append(s.routes, listener)
+		entrances[i] = gateway.Entrance{Listener: listener, Chooser: parts.Entrances[i]}
+		s.logger.Info("listening", "entrance", i, "address", listener.Addr().String())
+	}
+	return entrances, nil
 }
 
 func newLogger(c config.Log, w io.Writer) *slog.Logger {

@@ -17,6 +17,7 @@ type Config struct {
 	Approvals     *Approvals // nil: whatever needs a human is refused
 	Mask          Mask
 	Routes        []Route
+	Entrances     []Entrance
 	Limits        Limits
 	Log           Log
 	ShutdownGrace time.Duration
@@ -135,7 +136,35 @@ type Route struct {
 	Database          string
 	Credential        Credential
 	PassNotifications bool
+	Propagate         Propagate
 	Limits            RouteLimits
+}
+
+// Propagate says what the server is told of who a session belongs to.
+type Propagate struct {
+	place
+
+	ApplicationName bool
+	// Settings and Role name facts: "subject", "issuer" or "claim.NAME".
+	Settings map[string]string
+	Role     string
+}
+
+// An Entrance is a listener that leads to several routes.
+type Entrance struct {
+	place
+
+	Listen string
+	TLS    *ServerTLS
+	Routes []EntranceRoute
+}
+
+// EntranceRoute says which clients of an entrance get to a route.
+type EntranceRoute struct {
+	place
+
+	Route                  string
+	ServerNames, Databases []string
 }
 
 // OAuth says where clients get the token that they present by OAUTHBEARER.

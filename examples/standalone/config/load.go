@@ -65,7 +65,10 @@ func readConfig(root *section) *Config {
 	for _, s := range root.sections("routes") {
 		c.Routes = append(c.Routes, readRoute(s))
 	}
-	checkRoutes(root, c.Identity, c.Routes)
+	for _, s := range root.sections("entrances") {
+		c.Entrances = append(c.Entrances, readEntrance(s))
+	}
+	checkRoutes(root, c)
 	c.Limits = readLimits(root)
 	log, _ := root.section("log")
 	c.Log = Log{Level: log.choice("level", "info", "debug", "warn", "error"), Format: log.choice("format", "text", "json")}

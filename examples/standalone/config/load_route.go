@@ -9,13 +9,14 @@ import (
 func readRoute(s *section) Route {
 	r := Route{
 		place: s.place, Name: s.required("name"), Protocol: s.choice("protocol", "postgres"), Labels: s.labels("labels"),
-		Listen: s.required("listen"), TLS: readServerTLS(s), Upstream: s.required("upstream"), Database: s.required("database"),
+		Listen: s.text("listen"), TLS: readServerTLS(s), Upstream: s.required("upstream"), Database: s.required("database"),
 	}
 	checkListen(s, r.Listen, r.TLS)
 	readClients(s, &r)
 	r.Upstream, r.UpstreamRandom = withPorts(r.Upstream), s.flag("upstream_random")
 	r.TargetSession = s.choice("target_session", "any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 	r.PassNotifications = s.flag("pass_notifications")
+	r.Propagate = readPropagate(s)
 	r.UpstreamTLS = readUpstreamTLS(s)
 	r.Credential = readCredential(s)
 	r.Limits = readRouteLimits(s)
@@ -109,11 +110,12 @@ func readRouteLimits(route *section) RouteLimits {
 }
 
 // checkRoutes checks what concerns several routes.
-func checkRoutes(root *section, identity Identity, routes []Route) {
+func checkRoutes(root *section, c *Config) {
+	routes := c.Routes
 	if len(routes) == 0 {
 		*root.problems = append(*root.problems, root.at("routes").problem("needs at least one route"))
 	}
-	certificates := len(identity.MTLS) > 0
+	certificates := len(c.Identity.MTLS) > 0
 	names, addresses := map[string]bool{}, map[string]bool{}
 	for _, r := range routes {
 		if names[r.Name] && r.Name != "" {
@@ -126,5 +128,11 @@ func checkRoutes(root *section, identity Identity, routes []Route) {
 			*root.problems = append(*root.problems, r.below("certificate_suffices").problem("needs identity.mtls, where certificates count"))
 		}
 		names[r.Name], addresses[r.Listen] = true, true
+	}
+	entered := checkEntrances(root, c.Entrances, names, addresses)
+	for _, r := range routes {
+		if r.Listen == "" && !entered[r.Name] {
+			*root.problems = append(*root.problems, r.below("listen").problem("is required where no entrance leads to the route"))
+		}
 	}
 }

@@ -75,6 +75,10 @@ routes:
     target_session: master
     upstream_tls: {channel_binding: sometimes, direct: maybe}
     tls: {cert: c, key: k, client_certificates: optional}
+    propagate: {settings: {headgate.subject: name}, role: claim.}
+entrances:
+  - listen: 127.0.0.1:1
+    routes: [{route: nowhere}]
 limits: 7
 log: {level: loud, level: info}
 surprise: 1
@@ -107,8 +111,13 @@ surprise: 1
 		"line 23: routes[2].upstream_tls.channel_binding: must be one of prefer, require",
 		"line 23: routes[2].upstream_tls.direct: must be true or false",
 		"line 24: routes[2].tls.client_certificates: needs client_ca",
-		"line 25: limits: must be a mapping of keys and values",
-		"line 27: surprise: unknown key; there are: approvals, identity, limits, log, mask, policy, record, routes, shutdown_grace",
+		"line 19: routes[2].listen: is required where no entrance",
+		"line 25: routes[2].propagate.settings: must be subject, issuer or claim.NAME",
+		"line 25: routes[2].propagate.role: must be subject",
+		"line 27: entrances[0].listen: 127.0.0.1:1 is another's address",
+		`line 28: entrances[0].routes[0].route: there is no route "nowhere"`,
+		"line 29: limits: must be a mapping of keys and values",
+		"line 31: surprise: unknown key; there are: approvals, entrances, identity, limits, log, mask, policy, record, routes, shutdown_grace",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("missing: %s", want)
@@ -144,10 +153,10 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 	tls := "{zz: 1}"
 	id := "{zz: 1, static: [{zz: 1}], oidc: [{zz: 1}], mtls: [{zz: 1}]}"
 	route := func(source string) string {
-		return "{zz: 1, tls: " + tls + ", upstream_tls: {zz: 1}, limits: {zz: 1}, oauth: {zz: 1}, credential: " + credential(source) + "}"
+		return "{zz: 1, tls: " + tls + ", upstream_tls: {zz: 1}, limits: {zz: 1}, propagate: {zz: 1}, oauth: {zz: 1}, credential: " + credential(source) + "}"
 	}
 	_, problems := load(t, "zz: 1\nidentity: "+id+"\npolicy: {zz: 1}\nrecord: {zz: 1}\nmask: {zz: 1}\nlimits: {zz: 1}\nlog: {zz: 1}\n"+
-		"approvals: {zz: 1, tls: "+tls+", approvers: "+id+"}\nroutes: ["+route("static")+","+route("env")+","+route("file")+"]\n")
+		"approvals: {zz: 1, tls: "+tls+", approvers: "+id+"}\nroutes: ["+route("static")+","+route("env")+","+route("file")+"]\nentrances: [{zz: 1, routes: [{zz: 1}]}]\n")
 	fields := 0
 	for _, p := range problems {
 		_, list, ok := strings.Cut(p.Message, "there are: ")
@@ -161,7 +170,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	if fields < 110 {
+	if fields < 120 {
 		t.Errorf("only %d fields were listed", fields)
 	}
 }

@@ -30,6 +30,7 @@ type Parts struct {
 	Approvers  identity.Verifier // nil without approvals
 	ApprovTLS  *tls.Config
 	Routes     []RouteParts
+	Entrances  []*pgproxy.Switch
 
 	closers []func(context.Context) error
 }
@@ -76,6 +77,9 @@ func (c *Config) Resolve(ctx context.Context, lookup func(string) (string, bool)
 	r.problems.report(c.Mask.below("patterns"), err)
 	for i := range c.Routes {
 		r.route(&c.Routes[i], key, detectors)
+	}
+	for i := range c.Entrances {
+		r.entrance(&c.Entrances[i])
 	}
 	return r.Parts, r.problems.sorted()
 }

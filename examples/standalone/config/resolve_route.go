@@ -22,6 +22,7 @@ func (r *resolver) route(c *Route, key secret.Value, detectors map[string]mask.D
 		Upstream: c.Upstream, Database: c.Database, TLS: r.serverTLS(c.TLS), MaskKey: key, Detectors: detectors,
 		UpstreamRandom: c.UpstreamRandom, UpstreamDirectTLS: c.UpstreamTLS.Direct, RequireChannelBinding: c.UpstreamTLS.ChannelBinding == "require",
 		CertificateSuffices: c.CertificateSuffices, PassNotifications: c.PassNotifications,
+		Propagate:         propagation(c.Propagate),
 		MaxStatementBytes: l.StatementBytes, MaxMessageBytes: l.MessageBytes, MaxRowBytes: l.RowBytes,
 		MaxHeldBytes: l.HeldBytes, MaxPipeline: l.Pipeline, MaxNames: l.Names,
 		FactsCacheBytes: l.FactsCacheBytes, StartupTimeout: l.StartupTimeout, ConnectTimeout: l.ConnectTimeout,

@@ -31,6 +31,11 @@ func (c *Config) Show() ([]byte, error) {
 		routes = append(routes, showRoute(&c.Routes[i]))
 	}
 	root.list("routes", routes)
+	entrances := make([]*shown, 0, len(c.Entrances))
+	for i := range c.Entrances {
+		entrances = append(entrances, showEntrance(&c.Entrances[i]))
+	}
+	root.list("entrances", entrances)
 	root.child("limits", mapping().number("max_connections", c.Limits.Connections).
 		number("max_unauthenticated", c.Limits.Unauthenticated).duration("login_timeout", c.Limits.LoginTimeout).duration("decision_timeout", c.Limits.DecisionTimeout))
 	root.child("log", mapping().text("level", c.Log.Level).text("format", c.Log.Format))
@@ -86,6 +91,8 @@ func showRoute(r *Route) *shown {
 		child("upstream_tls", mapping().text("mode", r.UpstreamTLS.Mode).text("ca", r.UpstreamTLS.CA).text("server_name", r.UpstreamTLS.ServerName).
 			flag("direct", r.UpstreamTLS.Direct).text("channel_binding", r.UpstreamTLS.ChannelBinding)).
 		text("database", r.Database).flag("pass_notifications", r.PassNotifications).
+		child("propagate", mapping().flag("application_name", r.Propagate.ApplicationName).
+			child("settings", showLabels(r.Propagate.Settings)).text("role", r.Propagate.Role)).
 		child("credential", mapping().text("source", c.Source).text("username", c.Username).text("username_env", c.UsernameEnv).
 			secret("password", c.Password).text("path", c.Path).text("format", c.Format).text("username_file", c.UsernamePath).
 			text("key_file", c.KeyPath).flag("allow_group_read", c.GroupRead).duration("max_age", c.MaxAge)).
@@ -94,6 +101,14 @@ func showRoute(r *Route) *shown {
 			number("max_pipeline", l.Pipeline).number("max_names", l.Names).number("facts_cache_bytes", l.FactsCacheBytes).
 			duration("startup_timeout", l.StartupTimeout).duration("connect_timeout", l.ConnectTimeout).
 			duration("catalogue_max_age", l.CatalogueMaxAge))
+}
+
+func showEntrance(e *Entrance) *shown {
+	routes := make([]*shown, 0, len(e.Routes))
+	for _, r := range e.Routes {
+		routes = append(routes, mapping().text("route", r.Route).texts("server_names", r.ServerNames).texts("databases", r.Databases))
+	}
+	return mapping().text("listen", e.Listen).child("tls", showTLS(e.TLS)).list("routes", routes)
 }
 
 // shown builds a mapping. Empty values are left out.
