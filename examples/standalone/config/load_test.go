@@ -175,6 +175,38 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 	}
 }
 
+// TestDocumentedRoutes: what docs/postgresql.md shows is right, together with the
+// sections that it leaves out.
+func TestDocumentedRoutes(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/postgresql.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rest = `
+identity: {static: [{token_env: TOKEN, subject: s}]}
+policy: {dir: policy}
+record: {dir: sessions, signing_key: key}
+`
+	const routes = `
+routes:
+  - {name: orders, upstream: db, database: orders, credential: {username: u, password: p}}
+  - {name: depot, upstream: db, database: depot, credential: {username: u, password: p}}
+`
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	if len(blocks) != 3 {
+		t.Errorf("%d blocks", len(blocks))
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		if strings.Contains(block, "entrances:") {
+			block += routes
+		}
+		if _, problems := load(t, block+rest); len(problems) > 0 {
+			t.Errorf("%v\n%s", problems, block)
+		}
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add("a: {b: [1, 2]}")
 	f.Add("identity:\n  static: [{token: x}]\nroutes: [{credential: {source: file}}]\n")
