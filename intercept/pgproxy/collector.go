@@ -32,7 +32,7 @@ func (s *session) hiddenAnswer(e *entry, typ byte, body []byte) error {
 		err := s.planRows(e.portal.run, body, nil)
 		s.done()
 		return err
-	case e.kind == msgDescribe && typ == msgNoData, e.kind == msgClose && typ == msgCloseComplete:
+	case e.kind == msgDescribe && typ == msgNoData, e.kind == msgClose && typ == msgCloseComplete, e.kind == msgParse && typ == msgParseComplete:
 		s.done()
 		return nil
 	case e.collect != nil:

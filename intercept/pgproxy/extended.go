@@ -1,6 +1,7 @@
 package pgproxy
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 func (s *session) parse(msg, body []byte) (*wait, error) {
 	name, rest, ok := cutString(body)
 	text, rest, ok2 := cutString(rest)
+	types := rest
 	n, rest, ok3 := cutInt16(rest)
 	if n = int(uint16(n)); !ok || !ok2 || !ok3 || len(rest) != 4*n {
 		return nil, fmt.Errorf("%w: Parse", errMalformed)
@@ -41,13 +43,14 @@ func (s *session) parse(msg, body []byte) (*wait, error) {
 		return nil, nil
 	}
 	s.analysed = nil
+	types = bytes.Clone(types) // the message is in a buffer that is used again
 	cmd := &policy.Command{Action: policy.ActionPrepare, Text: text, Facts: r.facts}
 	return s.judge(cmd, msg, func(v intercept.Verdict, msg []byte) {
 		if !v.Forward {
 			s.refuse(msgParse, v.Refused())
 			return
 		}
-		st := &statement{text: text, query: r}
+		st := &statement{text: text, query: r, types: types}
 		s.send(msg, entry{kind: msgParse, statement: st, undo: s.names.setStatement(name, st)})
 	}), nil
 }
@@ -192,9 +195,29 @@ func (s *session) bind(msg, body []byte) (*wait, error) {
 			s.refuse(msgBind, v.Refused())
 			return
 		}
+		if st.doubtful && run.rules != nil {
+			run = s.reassure(b.statement, st, run)
+		}
 		p := &portal{statement: st, run: run, formats: b.formats, command: cmd, batch: s.batch}
 		s.send(msg, entry{kind: msgBind, portal: p, undo: s.names.setPortal(b.portal, p)})
 	}), nil
+}
+
+// reassure makes sure that a name means the statement that was judged where other
+// code could have prepared another by it: it is prepared again. Where SQL has
+// prepared it, what will run can't be told. It returns how to bind it.
+func (s *session) reassure(name string, st *statement, run *execution) *execution {
+	if st.types == nil {
+		return run.distrusted()
+	}
+	s.send(appendClose(nil, 'S', name), entry{kind: msgClose, hidden: true})
+	again := appendMessage(nil, msgParse, func(b []byte) []byte {
+		return append(appendText(appendText(b, name), st.text), st.types...)
+	})
+	st.doubtful, st.layout = false, nil
+	s.send(again, entry{kind: msgParse, hidden: true, undo: func() { st.doubtful = true }})
+	run.plan = nil // of the layout that another may have
+	return run
 }
 
 // describe passes on a question about a statement or portal that is known.
@@ -214,6 +237,9 @@ func (s *session) describe(msg, body []byte) (*wait, error) {
 		if st == nil {
 			s.missing(msgDescribe, kind, noStatement(name))
 			return nil, nil
+		}
+		if st.doubtful {
+			st = &statement{} // the answer may be about another
 		}
 		s.send(msg, entry{kind: msgDescribe, statement: st})
 		return nil, nil

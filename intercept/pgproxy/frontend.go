@@ -218,6 +218,10 @@ func (s *session) nextBatch() {
 func (s *session) send(msg []byte, e entry) {
 	s.toServer = append(s.toServer, msg...)
 	s.namesPending += e.renames
+	if e.run != nil {
+		e.unseen = e.run.query.unseen()
+		s.unseenPending += e.unseen
+	}
 	e.batch = s.batch
 	if e.run != nil && !e.hidden {
 		s.expectCopyIn(&e, e.run.query)

@@ -58,6 +58,7 @@ func (s *session) startClock() {
 // leaves notes that an entry leaves the queue.
 func (s *session) leaves(e *entry) {
 	s.named(e)
+	s.unseenPending -= e.unseen
 	if !e.limited {
 		return
 	}

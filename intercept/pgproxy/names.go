@@ -8,6 +8,12 @@ type statement struct {
 	// text is what was parsed, query its analysis.
 	text  string
 	query *resolved
+	// types is the rest of the Parse that made it, the types of its parameters: a
+	// number of 16 bits and those; nil where SQL's PREPARE made it.
+	types []byte
+	// doubtful says that code which the gateway can't see may have prepared another
+	// by its name since.
+	doubtful bool
 	// layout is the body of the statement's RowDescription, once it is known. It
 	// belongs to the statement: it outlives every batch.
 	layout []byte
@@ -22,7 +28,7 @@ type portal struct {
 	// described says that a RowDescription of the portal is on its way or here.
 	described bool
 	// doubtful says that code which the gateway can't see may have put another
-	// portal in its place since.
+	// portal or cursor in its place since.
 	doubtful bool
 	// command is what was judged when the portal was bound.
 	command *policy.Command
@@ -149,13 +155,16 @@ func (n *names) forgetCursors(but *portal) {
 	}
 }
 
-// doubtPortals notes that a statement is on its way that could put others in the
-// place of all named portals but one.
-func (n *names) doubtPortals(but *portal) {
+// doubt notes that a statement is on its way that could put others in the place of
+// all named statements, and of all named portals but one. SQL can't say the empty name.
+func (n *names) doubt(but *portal) {
 	for name, p := range n.portals {
 		if p != but && name != "" {
 			p.doubtful = true
 		}
+	}
+	for name, st := range n.statements {
+		st.doubtful = st.doubtful || name != ""
 	}
 }
 

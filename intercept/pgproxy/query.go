@@ -138,7 +138,7 @@ func usesNames(q *sqlfacts.Query) bool { return slices.ContainsFunc(q.Statements
 // statementCalled returns the prepared statement of a name, nil if there is none.
 func (s *session) statementCalled(name string) *traced {
 	st := s.names.statements[name]
-	if st == nil || len(st.query.traced) != 1 {
+	if st == nil || st.doubtful || len(st.query.traced) != 1 {
 		return nil
 	}
 	return st.query.traced[0]
@@ -147,7 +147,7 @@ func (s *session) statementCalled(name string) *traced {
 // cursorCalled returns the cursor or portal of a name, nil if there is none.
 func (s *session) cursorCalled(name string) *traced {
 	p := s.names.portals[name]
-	if p == nil {
+	if p == nil || p.doubtful {
 		return nil
 	}
 	if p.cursor != nil {
@@ -183,8 +183,10 @@ func (s *session) statementDone(e *entry) {
 		run.current++
 		run.plan = nil
 	}
-	if t.statement.UnknownFunctions || t.lost {
+	if t.runsUnseen() {
 		s.names.forgetCursors(s.atWork(e, t))
+		e.unseen--
+		s.unseenPending--
 	}
 	if changesNames(t.statement) {
 		s.rename(t, run)
@@ -195,13 +197,23 @@ func (s *session) statementDone(e *entry) {
 
 // doubt notes what names no longer surely mean when run is sent, on portal p.
 func (s *session) doubt(run *execution, p *portal) {
-	for _, t := range run.query.traced {
-		if t.statement.UnknownFunctions || t.lost {
-			s.names.doubtPortals(p)
-			return
-		}
+	if run.query.unseen() > 0 {
+		s.names.doubt(p)
 	}
 }
+
+// unseen counts the statements that run code which the gateway can't see.
+func (r *resolved) unseen() int {
+	n := 0
+	for _, t := range r.traced {
+		if t.runsUnseen() {
+			n++
+		}
+	}
+	return n
+}
+
+func (t *traced) runsUnseen() bool { return t.statement.UnknownFunctions || t.lost }
 
 // atWork returns the portal that a statement has been run on: code that it calls
 // can't have closed that one.
@@ -225,9 +237,9 @@ func (s *session) rename(t *traced, run *execution) {
 			catalogue: run.query.catalogue, traced: []*traced{t.inner}, refusal: run.query.refusal,
 		}
 		inner.facts = inner.policyFacts()
-		s.names.setStatement(st.Prepares, &statement{text: run.text, query: inner})
+		s.names.setStatement(st.Prepares, &statement{text: run.text, query: inner, doubtful: s.unseenPending > 0})
 	case st.Declares != "":
-		s.names.setPortal(st.Declares, &portal{cursor: t.inner, hold: st.CursorHold, batch: s.answered + 1})
+		s.names.setPortal(st.Declares, &portal{cursor: t.inner, hold: st.CursorHold, batch: s.answered + 1, doubtful: s.unseenPending > 0})
 	case st.DeallocatesAll:
 		s.names.clearStatements()
 	case st.Deallocates != "":

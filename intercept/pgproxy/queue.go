@@ -29,6 +29,8 @@ type entry struct {
 	// renames counts the statements that change names in SQL, as PREPARE does;
 	// what they did is known when they are complete.
 	renames int
+	// unseen counts the statements that run code which could change names, too.
+	unseen int
 	// complaint, if set, is what the client is told in place of refusal.
 	complaint *complaint
 	// status is the last command tag of a Query.

@@ -112,6 +112,9 @@ func (c *catalogue) resolve(q *sqlfacts.Query, session meaning) *resolved {
 		r.changesCatalogue = r.changesCatalogue || s.ChangesCatalog
 		r.unknown = r.unknown || t.lost
 		r.endsTransaction = r.endsTransaction || endsTransaction(s)
+		if t.runsUnseen() {
+			local = noMeaning()
+		}
 		if changesNames(s) {
 			r.renames++
 			local = local.after(s, t)
@@ -152,6 +155,12 @@ func usesName(s *sqlfacts.Statement) bool { return executed(s) != "" || s.Fetche
 func changesNames(s *sqlfacts.Statement) bool {
 	return s.Prepares != "" || s.Deallocates != "" || s.DeallocatesAll ||
 		s.Declares != "" || s.Closes != "" || s.ClosesAll || s.Discards != ""
+}
+
+// noMeaning is what names mean behind code that could have changed them.
+func noMeaning() meaning {
+	none := func(string) *traced { return nil }
+	return meaning{statement: none, cursor: none}
 }
 
 // after is what names mean behind a statement of the same text.

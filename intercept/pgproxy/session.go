@@ -58,7 +58,9 @@ type session struct {
 	// naming counts the messages in the queue that change them by the protocol:
 	// those of the open batch, and those of earlier ones.
 	namesPending int
-	naming       struct{ open, earlier int }
+	// unseenPending counts statements in the queue that run code which could.
+	unseenPending int
+	naming        struct{ open, earlier int }
 	// failed says that the open transaction has failed or was rolled back.
 	failed bool
 
