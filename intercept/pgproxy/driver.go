@@ -61,6 +61,7 @@ func (s *session) settleAccounts() {
 	s.catalogueSettled()
 	s.endTurn()
 	s.endRow()
+	s.giveBack()
 	for i := range s.queue.size {
 		s.finish(s.queue.at(i), intercept.Outcome{Status: "unknown"})
 	}
@@ -124,9 +125,7 @@ func (d *driver) sendJudged() error {
 	d.sending.Lock()
 	defer d.sending.Unlock()
 	d.mu.Lock()
-	out := d.toServer
-	d.toServer = d.spare[:0]
-	d.spare = out
+	out := d.takeJudged()
 	d.mu.Unlock()
 	if len(out) == 0 {
 		return nil
@@ -209,7 +208,9 @@ func (d *driver) serverBytes(in []byte) (int, error) {
 	if err != nil || len(release) == 0 {
 		return used, err
 	}
-	_, err = d.client.Write(release)
+	if _, err = d.client.Write(release); err == nil {
+		d.giveBack()
+	}
 	return used, err
 }
 

@@ -198,7 +198,7 @@ func (s *session) bind(msg, body []byte) (*wait, error) {
 		if st.doubtful && run.rules != nil {
 			run = s.reassure(b.statement, st, run)
 		}
-		p := &portal{statement: st, run: run, formats: b.formats, command: cmd, batch: s.batch}
+		p := &portal{statement: st, run: run, formats: b.formats, command: cmd, batch: s.batch, size: len(msg)}
 		s.send(msg, entry{kind: msgBind, portal: p, undo: s.names.setPortal(b.portal, p)})
 	}), nil
 }

@@ -98,8 +98,8 @@ func (s *session) fromClient(in []byte) (used int, w *wait, err error) {
 		if s.holdsBack(rest[0]) {
 			return used, s.waitFor(func() bool { return s.limited == 0 }), nil
 		}
-		if s.queue.size >= s.proxy.cfg.MaxPipeline {
-			return used, s.waitFor(func() bool { return s.queue.size < s.proxy.cfg.MaxPipeline }), nil
+		if s.queueFull() {
+			return used, s.waitFor(func() bool { return !s.queueFull() }), nil
 		}
 		if w := s.copyInDecided(); w != nil {
 			return used, w, nil
@@ -133,6 +133,11 @@ func (s *session) fromClient(in []byte) (used int, w *wait, err error) {
 			return used, w, err
 		}
 	}
+}
+
+// queueFull reports whether no more may be sent before something is answered.
+func (s *session) queueFull() bool {
+	return s.queue.size >= s.proxy.cfg.MaxPipeline || s.weight > s.proxy.cfg.MaxMessageBytes
 }
 
 // waitFor makes a wait for the server. A Flush goes ahead of it: within a
@@ -222,7 +227,8 @@ func (s *session) send(msg []byte, e entry) {
 		e.unseen = e.run.query.unseen()
 		s.unseenPending += e.unseen
 	}
-	e.batch = s.batch
+	e.batch, e.weight = s.batch, len(msg)
+	s.weight += e.weight
 	if e.run != nil && !e.hidden {
 		s.expectCopyIn(&e, e.run.query)
 	}

@@ -59,6 +59,7 @@ func (s *session) startClock() {
 func (s *session) leaves(e *entry) {
 	s.named(e)
 	s.unseenPending -= e.unseen
+	s.weight -= e.weight
 	if !e.limited {
 		return
 	}

@@ -208,7 +208,10 @@ func (l *link) turn(buf []byte) bool {
 // moveServer reads once from the server and releases what it may. It reports
 // whether something was read.
 func (l *link) moveServer(buf []byte) bool {
-	if !l.client.flush() || !l.server.readable {
+	if !l.client.flush() {
+		return false
+	}
+	if l.giveBack(); !l.server.readable {
 		return false
 	}
 	in, err := l.server.read(buf)
@@ -317,9 +320,7 @@ func (l *link) sendUrgent() {
 // sendJudged writes what the session has judged.
 func (l *link) sendJudged() {
 	l.mu.Lock()
-	out := l.toServer
-	l.toServer = l.spare[:0]
-	l.spare = out
+	out := l.takeJudged()
 	l.mu.Unlock()
 	if len(out) > 0 {
 		l.server.write(out)

@@ -39,6 +39,8 @@ type portal struct {
 	hold, kept bool
 	// batch is when the portal was made.
 	batch uint64
+	// size is how many bytes it holds: of parameters, or of a cursor's text.
+	size int
 }
 
 // describe notes that a RowDescription of the portal has been asked for, and
@@ -59,11 +61,11 @@ type names struct {
 	statements map[string]*statement
 	portals    map[string]*portal
 	limit      int
-	// bytes is the length of all statements' texts.
+	// bytes is the length of all statements' texts, and what portals hold.
 	bytes int
 }
 
-// maxNamedBytes bounds the texts that a session's prepared statements hold.
+// maxNamedBytes bounds what a session's prepared statements and portals hold.
 const maxNamedBytes = 32 << 20
 
 func (n *names) full() bool {
@@ -102,8 +104,15 @@ func (n *names) putStatement(name string, s *statement) {
 }
 
 func (n *names) clearStatements() {
-	clear(n.statements)
-	n.bytes = 0
+	for name := range n.statements {
+		n.putStatement(name, nil)
+	}
+}
+
+func (n *names) clearPortals() {
+	for name := range n.portals {
+		n.putPortal(name, nil)
+	}
 }
 
 // setPortal does the same for portals.
@@ -118,14 +127,18 @@ func (n *names) setPortal(name string, p *portal) func() {
 }
 
 func (n *names) putPortal(name string, p *portal) {
-	if p == nil {
+	if before := n.portals[name]; before != nil {
+		n.bytes -= before.size
 		delete(n.portals, name)
+	}
+	if p == nil {
 		return
 	}
 	if n.portals == nil {
 		n.portals = make(map[string]*portal)
 	}
 	n.portals[name] = p
+	n.bytes += p.size
 }
 
 // endTransaction forgets the portals that end with a transaction: all that were
@@ -140,7 +153,7 @@ func (n *names) endTransaction(answered uint64, committed bool) {
 			p.kept = true
 			continue
 		}
-		delete(n.portals, name)
+		n.putPortal(name, nil)
 	}
 }
 
@@ -150,7 +163,7 @@ func (n *names) endTransaction(answered uint64, committed bool) {
 func (n *names) forgetCursors(but *portal) {
 	for name, p := range n.portals {
 		if p != but && p.statement == nil {
-			delete(n.portals, name)
+			n.putPortal(name, nil)
 		}
 	}
 }
@@ -174,7 +187,7 @@ func (n *names) doubt(but *portal) {
 func (n *names) rollBack() {
 	for name, p := range n.portals {
 		if !p.kept && p.statement == nil {
-			delete(n.portals, name)
+			n.putPortal(name, nil)
 		}
 	}
 }

@@ -230,7 +230,7 @@ func (s *session) rename(t *traced, run *execution) {
 	switch {
 	case st.Discards == "all":
 		s.names.clearStatements()
-		clear(s.names.portals)
+		s.names.clearPortals()
 	case st.Prepares != "":
 		inner := &resolved{
 			query:     &sqlfacts.Query{Statements: []*sqlfacts.Statement{t.inner.statement}, ExactOnly: true},
@@ -239,13 +239,13 @@ func (s *session) rename(t *traced, run *execution) {
 		inner.facts = inner.policyFacts()
 		s.names.setStatement(st.Prepares, &statement{text: run.text, query: inner, doubtful: s.unseenPending > 0})
 	case st.Declares != "":
-		s.names.setPortal(st.Declares, &portal{cursor: t.inner, hold: st.CursorHold, batch: s.answered + 1, doubtful: s.unseenPending > 0})
+		s.names.setPortal(st.Declares, &portal{cursor: t.inner, hold: st.CursorHold, batch: s.answered + 1, doubtful: s.unseenPending > 0, size: len(run.text)})
 	case st.DeallocatesAll:
 		s.names.clearStatements()
 	case st.Deallocates != "":
 		s.names.setStatement(st.Deallocates, nil)
 	case st.ClosesAll:
-		clear(s.names.portals)
+		s.names.clearPortals()
 	case st.Closes != "":
 		s.names.setPortal(st.Closes, nil)
 	}

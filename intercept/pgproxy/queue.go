@@ -54,6 +54,8 @@ type entry struct {
 
 	rows  int64
 	bytes int64
+	// weight is the length of the message.
+	weight int
 
 	// limited says that nothing behind the entry is sent before it is answered:
 	// its command has a limit. serial is its number among those.

@@ -22,7 +22,8 @@ type partialRow struct {
 	held []byte
 	// tail is what has been written behind that and not released yet.
 	tail []byte
-	// charged is what it takes of the bytes that all sessions may hold.
+	// charged is what it takes of the bytes that all sessions may hold: all of it,
+	// and, once its length is known, what has been held until then.
 	charged int64
 }
 
@@ -52,6 +53,9 @@ func (s *session) beginRow(n int) (bool, error) {
 		return false, fmt.Errorf("%w: a row of %d bytes", errTooLong, n)
 	}
 	if !s.proxy.held.take(int64(n), int64(s.proxy.cfg.MaxHeldBytes)) {
+		if n <= s.proxy.cfg.MaxMessageBytes {
+			return false, nil // it is seen whole, as any message of that length
+		}
 		return false, fmt.Errorf("%w: a row of %d bytes, %w", errTooLong, n, errHeld)
 	}
 	o := &s.outgoing
@@ -90,6 +94,7 @@ func (s *session) continueRow() error {
 		}
 		binary.BigEndian.PutUint32(r.held[1:], uint32(n+headerSize-1)) //nolint:gosec // bounded by what a message may have
 		o.out = appended(o.out, r.held)
+		s.charge(min(r.charged, int64(len(r.held))))
 		r.held = nil
 	}
 	if r.left == 0 {
@@ -120,11 +125,27 @@ func appended(a, b []byte) []byte {
 	return append(a, b...)
 }
 
-// endRow gives back what a row that was under way has taken.
+// charge reduces what the row that is under way takes.
+func (s *session) charge(n int64) {
+	s.proxy.held.taken.Add(n - s.row.charged)
+	s.row.charged = n
+}
+
+// endRow ends the row that is under way. What it takes is owed until the client has
+// been sent it: a client that reads slowly must not have the gateway hold more.
 func (s *session) endRow() {
 	if s.row != nil {
-		s.proxy.held.taken.Add(-s.row.charged)
+		s.owed += s.row.charged
 		s.row = nil
+	}
+}
+
+// giveBack is called by the driver when all that was released has been written. It
+// is part of the server's direction.
+func (s *session) giveBack() {
+	if s.owed != 0 {
+		s.proxy.held.taken.Add(-s.owed)
+		s.owed = 0
 	}
 }
 

@@ -42,8 +42,11 @@ type session struct {
 	status byte
 
 	queue queue
-	names names
-	shelf *shelf
+	// weight is the length of all messages in the queue: what was judged of them is
+	// kept until they are answered.
+	weight int
+	names  names
+	shelf  *shelf
 	// open says that messages have been sent since the last Sync or Query.
 	open bool
 	// refreshing collects the catalogue while it is being asked for.
@@ -73,6 +76,8 @@ type session struct {
 	passing int
 	// row is a row that is being masked as it comes.
 	row *partialRow
+	// owed is what rows that have ended still take of what all sessions may hold.
+	owed int64
 	// results wait to be recorded behind the output that they belong to.
 	results []finished
 	// notices wait for the end of a message that is being passed through.
@@ -147,6 +152,17 @@ func (s *session) attach(wake func(), up *upstream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wake, s.cancelUpstream = wake, up.cancel
+}
+
+// takeJudged returns what may be sent, good until the next call. A long buffer is not
+// kept. The caller holds mu.
+func (s *session) takeJudged() []byte {
+	out := s.toServer
+	s.toServer, s.spare = s.spare[:0], out
+	if cap(out) > keptBuffer {
+		s.spare = nil
+	}
+	return out
 }
 
 // stepClient is fromClient under mu. A panic becomes the session's error: a fault
