@@ -60,10 +60,12 @@ func BenchmarkHostile(b *testing.B) {
 		text := []byte(strings.Repeat(part, (1<<18)/len(part)))
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
+			cpu := cpuTime()
 			var spans []scan.Span
 			for b.Loop() {
 				spans = scan.Append(spans[:0], text, scan.All)
 			}
+			b.ReportMetric(float64(b.N)*float64(len(text))/1e6/(cpuTime()-cpu).Seconds(), "MB/cpu-s")
 		})
 	}
 }

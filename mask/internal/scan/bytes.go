@@ -46,6 +46,35 @@ func (f *finder) digitsAt(i, limit int) int {
 	return n
 }
 
+// setOf returns a table of the bytes of s.
+func setOf(s string) (set [256]bool) {
+	for _, c := range []byte(s) {
+		set[c] = true
+	}
+	return set
+}
+
+// A stretch is a part of the text of which every byte is known to go on with
+// something. Checks that begin at several places of one stretch share it, so that
+// none of its bytes is looked at for each of them.
+type stretch struct{ from, to int }
+
+// skip returns where to go on looking from i.
+func (s *stretch) skip(i int) int {
+	if s.from <= i && i < s.to {
+		return s.to
+	}
+	return i
+}
+
+// add adds what is from i to end.
+func (s *stretch) add(i, end int) {
+	if i < s.from || i > s.to {
+		s.from = i
+	}
+	s.to = end
+}
+
 // lower returns c in lower case if it is a letter.
 func lower(c byte) byte {
 	if isUpper(c) {
@@ -98,15 +127,15 @@ func isOneOf(b []byte, words string) bool {
 	if len(b) == 0 {
 		return false
 	}
-	for len(words) > 0 {
-		n := 0
+	for at := 0; at+len(b) <= len(words); {
+		n := at
 		for n < len(words) && words[n] != '|' {
 			n++
 		}
-		if n == len(b) && endsWith(b, words[:n]) {
+		if n-at == len(b) && words[at] == lower(b[0]) && endsWith(b, words[at:n]) {
 			return true
 		}
-		words = words[min(n+1, len(words)):]
+		at = n + 1
 	}
 	return false
 }

@@ -37,15 +37,23 @@ func (f *finder) groupedCard(i int, sep byte) {
 		return
 	}
 	var digits [maxDigits]byte
-	n := copy(digits[:], f.b[i:i+4])
-	pos := i + 4
+	n, pos := 4, i+4
+	for at := range 4 {
+		digits[at] = f.b[i+at]
+	}
 	for groups := 1; groups < 5 && f.at(pos) == sep; groups++ {
-		size := f.digitsAt(pos+1, 6)
-		if size < 3 || size > 6 || n+size > maxDigits {
+		size := 0
+		for pos++; pos < len(f.b) && isDigit(f.b[pos]); pos++ {
+			if size == 6 || n == maxDigits {
+				return
+			}
+			digits[n] = f.b[pos]
+			n++
+			size++
+		}
+		if size < 3 {
 			return
 		}
-		n += copy(digits[n:], f.b[pos+1:pos+1+size])
-		pos += 1 + size
 		if n >= 13 && isCard(digits[:n]) && !isAlnum(f.at(pos)) {
 			f.found(i, pos, Card)
 			return
@@ -87,15 +95,13 @@ func issued(prefix, n int) bool {
 
 // luhn checks the last digit (ISO/IEC 7812-1, annex B).
 func luhn(digits []byte) bool {
+	const doubled = "0246813579"
 	sum := 0
-	for i, c := range digits {
-		d := int(c - '0')
-		if (len(digits)-i)%2 == 0 {
-			if d *= 2; d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
+	for i := len(digits) - 1; i > 0; i -= 2 {
+		sum += int(digits[i]-'0') + int(doubled[digits[i-1]-'0']-'0')
+	}
+	if len(digits)%2 == 1 {
+		sum += int(digits[0] - '0')
 	}
 	return sum%10 == 0
 }

@@ -12,13 +12,7 @@ const (
 // secrets: what is one has all sorts of characters, changes from one sort to
 // another at least twice in five, and hardly repeats itself.
 func (f *finder) entropy(start, end int) {
-	first, last := start, end
-	for first > 0 && start-first < maxSecret && isBase64(f.b[first-1]) {
-		first--
-	}
-	for last < len(f.b) && last-start <= maxSecret && isBase64(f.b[last]) {
-		last++
-	}
+	first, last := f.base64Around(start, end)
 	for n := 0; n < 2 && f.at(last) == '='; n++ {
 		last++
 	}
@@ -28,6 +22,20 @@ func (f *finder) entropy(start, end int) {
 	if isRandom(f.b[first:last]) {
 		f.found(first, last, Secret)
 	}
+}
+
+// base64Around returns the whole stretch of base64 that a word is in.
+func (f *finder) base64Around(start, end int) (first, last int) {
+	if known := &f.base64; start < known.from || start >= known.to {
+		known.from, known.to = start, end
+		for known.from > 0 && isBase64(f.b[known.from-1]) {
+			known.from--
+		}
+		for known.to < len(f.b) && isBase64(f.b[known.to]) {
+			known.to++
+		}
+	}
+	return f.base64.from, f.base64.to
 }
 
 func isBase64(c byte) bool { return isAlnum(c) || c == '+' || c == '/' || c == '-' || c == '_' }

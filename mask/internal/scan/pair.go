@@ -159,18 +159,38 @@ func (f *finder) valueAt(i int) (start, end int) {
 		quote = c
 		i++
 	}
-	end = i
-	for end < len(f.b) && end-i < maxValue {
-		c := f.b[end]
-		if c == '"' || c == '<' || c == '\\' || c == quote || isSpace(c) || quote == 0 && (c == ',' || c == ';' || c == '\'' || c == ')' || c == '}' || c == '&') {
-			break
-		}
-		end++
-	}
+	end = f.valueEnd(i, quote)
 	if quote == 0 {
 		end = max(i, trimmed(f.b, end))
 	}
 	return i, end
+}
+
+// valueEnd returns where the value at i ends that has such a quote, 0 without one.
+func (f *finder) valueEnd(i int, quote byte) int {
+	known, ends := &f.values[0], &valueEnds[0]
+	switch quote {
+	case '"':
+		known, ends = &f.values[1], &valueEnds[1]
+	case '\'':
+		known, ends = &f.values[2], &valueEnds[2]
+	case '`':
+		known, ends = &f.values[3], &valueEnds[3]
+	}
+	end := known.skip(i)
+	for end < len(f.b) && end-i < maxValue && !ends[f.b[end]] {
+		end++
+	}
+	known.add(i, end)
+	return end
+}
+
+// valueEnds are the bytes that end a value: without a quote, and in each sort.
+var valueEnds = [4][256]bool{
+	setOf("\x00\t\n\v\f\r \"<\\,;')}&"),
+	setOf("\t\n\v\f\r \"<\\"),
+	setOf("\t\n\v\f\r \"<\\'"),
+	setOf("\t\n\v\f\r \"<\\`"),
 }
 
 // afterScheme skips the scheme of an Authorization header.
@@ -188,6 +208,9 @@ func isSecret(v []byte, c class, adjacent bool) bool {
 	if isPlaceholder(v) {
 		return false
 	}
+	if c == password && adjacent {
+		return len(v) >= 6
+	}
 	var sorts [4]int
 	for _, b := range v {
 		sorts[sortOf(b)]++
@@ -195,7 +218,7 @@ func isSecret(v []byte, c class, adjacent bool) bool {
 	letters := sorts[1] + sorts[2]
 	switch c {
 	case password:
-		return len(v) >= 6 && (adjacent || sorts[0] > 0 && letters+sorts[3] > 0 || sorts[3] > 1 || sorts[2] > 1 && sorts[1] > 0)
+		return len(v) >= 6 && (sorts[0] > 0 && letters+sorts[3] > 0 || sorts[3] > 1 || sorts[2] > 1 && sorts[1] > 0)
 	case token, authorization:
 		return len(v) >= 8 && sorts[0] > 0 && letters > 0 && sorts[3]*3 < len(v)*2
 	case signature:
@@ -205,16 +228,31 @@ func isSecret(v []byte, c class, adjacent bool) bool {
 	}
 }
 
+// maxPlaceholder is the length of the longest word that is a placeholder.
+const maxPlaceholder = len("undefined")
+
 // isPlaceholder reports whether a value only stands where a secret would.
 func isPlaceholder(v []byte) bool {
 	if len(v) < 2 || v[0] == '$' || v[0] == '<' || v[0] == '%' || v[0] == '{' || v[0] == '[' || v[0] == '(' {
 		return true
 	}
-	same := true
-	for _, c := range v {
-		same = same && c == v[0]
+	same := 1
+	for same < len(v) && v[same] == v[0] {
+		same++
 	}
-	return same || isOneOf(v, "null|none|nil|true|false|required|optional|undefined|redacted|hidden|string|changed|missing|invalid|expired|password")
+	if same == len(v) || len(v) > maxPlaceholder {
+		return same == len(v)
+	}
+	var word [maxPlaceholder]byte
+	for i, c := range v {
+		word[i] = lower(c)
+	}
+	switch string(word[:len(v)]) {
+	case "null", "none", "nil", "true", "false", "required", "optional", "undefined", "redacted", "hidden", "string", "changed", "missing", "invalid", "expired", "password":
+		return true
+	default:
+		return false
+	}
 }
 
 // Announced reports whether a value is a secret by the name that it has, as in an

@@ -11,8 +11,6 @@ package scan
 
 import (
 	"cmp"
-	"encoding/binary"
-	"math/bits"
 	"slices"
 )
 
@@ -114,7 +112,9 @@ func Append(spans []Span, b []byte, want Set) []Span {
 	n := len(spans)
 	f := finder{b: b, want: want, spans: spans}
 	f.scan()
-	Sort(f.spans[n:])
+	if len(f.spans) > n+1 {
+		Sort(f.spans[n:])
+	}
 	return f.spans
 }
 
@@ -133,6 +133,10 @@ type finder struct {
 	once   bool // stop at the first match
 	hit    bool
 	worded bool // there is a word of minRun
+
+	values [4]stretch // for valueEnd
+	base64 stretch    // for entropy
+	key    stretch    // for keyEndOf
 }
 
 func (f *finder) found(start, end int, k Kind) {
@@ -152,124 +156,6 @@ func (f *finder) scan() {
 		if f.worded && f.want.Has(PrivateKey) && !f.stop() {
 			f.blocks()
 		}
-	}
-}
-
-// marks looks at every byte from '0' to '@'.
-func (f *finder) marks() {
-	b := f.b
-	i := 0
-	for i < len(b) {
-		if i+8 <= len(b) {
-			m := marked(binary.LittleEndian.Uint64(b[i:]))
-			if m == 0 {
-				i += 8
-				continue
-			}
-			i += bits.TrailingZeros64(m) / 8
-		} else if c := b[i]; c < '0' || c > '@' {
-			i++
-			continue
-		}
-		if c := b[i]; c > '9' {
-			f.mark(i, c)
-			i++
-		} else {
-			end := i + 1
-			for end < len(b) && b[end]-'0' < 10 {
-				end++
-			}
-			if end-i >= 9 || isBegin(b, i, end) {
-				f.digits(i, end)
-			}
-			i = end
-		}
-		if f.hit && f.once {
-			return
-		}
-	}
-}
-
-// isBegin reports whether something may begin with the few digits from i to end: a
-// glance at what stands around them that saves most calls of digits.
-func isBegin(b []byte, i, end int) bool {
-	if i > 0 {
-		switch before := b[i-1]; {
-		case before == '+':
-			return true
-		case isLetter(before):
-			return end-i >= 2 // an account number's country
-		case before == '-' || before == '.':
-			if end-i != 4 && i > 1 && isDigit(b[i-2]) {
-				return false // within a date or a number
-			}
-		}
-	}
-	if end+1 >= len(b) {
-		return false
-	}
-	switch b[end] {
-	case '.', '-', ' ', '/':
-		if end-i == 4 && b[i] != '0' { // a card's, not a year
-			return end+3 < len(b) && isDigit(b[end+1]) && isDigit(b[end+2]) && isDigit(b[end+3])
-		}
-		return isDigit(b[end+1])
-	case ')':
-		return end-i == 3
-	default:
-		return false
-	}
-}
-
-// marked has the highest bit of each byte of w that is from '0' to '@'.
-func marked(w uint64) uint64 {
-	const (
-		ones = 0x0101010101010101
-		high = 0x80 * ones
-	)
-	low := w &^ high
-	return (low + (0x80-'0')*ones) &^ (low + (0x80-'@'-1)*ones) &^ w & high
-}
-
-// mark looks at the mark c at i.
-func (f *finder) mark(i int, c byte) {
-	switch c {
-	case '@':
-		f.email(i)
-	case ':':
-		f.colon(i)
-	case '=':
-		f.pair(i)
-	}
-}
-
-// minRun is the length of the words that runs finds.
-const minRun = 16
-
-// runs looks at every word of minRun letters and digits or more: one covers every
-// place that it tries.
-func (f *finder) runs() {
-	b := f.b
-	for i := minRun - 1; i < len(b); i += minRun {
-		if !isAlnum(b[i]) {
-			continue
-		}
-		start := i
-		for start > 0 && isAlnum(b[start-1]) {
-			start--
-		}
-		end := i + 1
-		for end < len(b) && isAlnum(b[end]) {
-			end++
-		}
-		if end-start >= minRun {
-			f.worded = true
-			f.run(start, end)
-			if f.stop() {
-				return
-			}
-		}
-		i = end
 	}
 }
 

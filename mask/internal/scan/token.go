@@ -111,6 +111,14 @@ var prefixes = [...]prefix{
 	{"ya29.", 30, APIKey}, {"AGE-SECRET-KEY-", 58, PrivateKey},
 }
 
+// tails are the bytes before the mark that ends a prefix.
+var tails = func() (set [256]bool) {
+	for _, p := range prefixes {
+		set[p.text[len(p.text)-2]] = true
+	}
+	return set
+}()
+
 // maxPrefix is how far before its first long word the beginning of a key is.
 const maxPrefix = 48
 
@@ -143,16 +151,17 @@ func (f *finder) apiKey(start, end int) bool {
 
 // keyEndOf returns the end of the key of which a word begins at start.
 func (f *finder) keyEndOf(start int) int {
-	last := start
+	last := f.key.skip(start)
 	for last < len(f.b) && last-start < maxToken && isKeyByte(f.b[last]) {
 		last++
 	}
+	f.key.add(start, last)
 	return last
 }
 
 // prefixOf returns the prefix that b ends with, the zero prefix if there is none.
 func prefixOf(b []byte, inWord bool) prefix {
-	if len(b) < 3 {
+	if len(b) < 3 || !tails[b[len(b)-2]] {
 		return prefix{}
 	}
 	for _, p := range prefixes {

@@ -1,0 +1,111 @@
+package scan
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// A lane is a byte of a word of eight; the masks of lanes below have the highest
+// bit of each lane that is meant.
+const (
+	ones = 0x0101010101010101
+	high = 0x80 * ones
+)
+
+// within has the lanes of w that are from lo to hi, of ASCII.
+func within(w uint64, lo, hi uint64) uint64 {
+	low := w &^ high
+	return (low + (0x80-lo)*ones) &^ (low + (0x7f-hi)*ones) &^ w & high
+}
+
+// beside says which bytes beside a few digits may make them the beginning of
+// something: 1 before them, 2 behind them.
+var beside = func() (set [256]uint8) {
+	set['+'] = 1
+	for c := range set {
+		if isLetter(byte(c)) { //nolint:gosec // within range
+			set[c] = 1
+		}
+	}
+	for _, c := range []byte(".- /)") {
+		set[c] |= 2
+	}
+	return set
+}()
+
+// marks looks at every byte from '0' to '@'.
+func (f *finder) marks() {
+	b := f.b
+	for i := 0; i < len(b); {
+		if i+8 <= len(b) {
+			m := within(binary.LittleEndian.Uint64(b[i:]), '0', '@')
+			if m == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(m) / 8
+		} else if c := b[i]; c < '0' || c > '@' {
+			i++
+			continue
+		}
+		if c := b[i]; c > '9' {
+			f.mark(i, c)
+			i++
+		} else {
+			end := i + 1
+			for end < len(b) && b[end]-'0' < 10 {
+				end++
+			}
+			if end-i >= 9 || (beside[f.at(i-1)]&1|beside[f.at(end)]&2) != 0 && isBegin(b, i, end) {
+				f.digits(i, end)
+			}
+			i = end
+		}
+		if f.hit && f.once {
+			return
+		}
+	}
+}
+
+// isBegin reports whether something may begin with the few digits from i to end: a
+// glance at what stands around them that saves most calls of digits.
+func isBegin(b []byte, i, end int) bool {
+	if i > 0 {
+		switch before := b[i-1]; {
+		case before == '+':
+			return true
+		case isLetter(before):
+			return end-i >= 2 // an account number's country
+		case before == '-' || before == '.':
+			if end-i != 4 && i > 1 && isDigit(b[i-2]) {
+				return false // within a date or a number
+			}
+		}
+	}
+	if end+1 >= len(b) {
+		return false
+	}
+	switch b[end] {
+	case '.', '-', ' ', '/':
+		if end-i == 4 && b[i] != '0' { // a card's, not a year
+			return end+3 < len(b) && isDigit(b[end+1]) && isDigit(b[end+2]) && isDigit(b[end+3])
+		}
+		return isDigit(b[end+1])
+	case ')':
+		return end-i == 3
+	default:
+		return false
+	}
+}
+
+// mark looks at the mark c at i.
+func (f *finder) mark(i int, c byte) {
+	switch c {
+	case '@':
+		f.email(i)
+	case ':':
+		f.colon(i)
+	case '=':
+		f.pair(i)
+	}
+}
