@@ -184,7 +184,7 @@ func resolveForTests(t *testing.T, sql string) *resolved {
 		t.Fatal(err)
 	}
 	none := func(string) *traced { return nil }
-	return catalogueForTests(t).resolve(q, meaning{none, none})
+	return catalogueForTests(t).resolve(q, meaning{statement: none, cursor: none})
 }
 
 func rulesForTests(t *testing.T) *ruleset {

@@ -117,7 +117,7 @@ func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refus
 				return nil, w, nil
 			}
 		}
-		r = c.resolve(q, meaning{s.statementCalled, s.cursorCalled})
+		r = c.resolve(q, meaning{statement: s.statementCalled, cursor: s.cursorCalled})
 		if r.refusal == nil {
 			r.refusal = s.proxy.cfg.Propagate.refusal(q)
 		}

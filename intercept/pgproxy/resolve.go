@@ -97,6 +97,8 @@ func sameRows(a, b *traced) bool {
 type meaning struct {
 	statement func(name string) *traced
 	cursor    func(name string) *traced
+	// depth is how many statements have executed each other so far.
+	depth int
 }
 
 // resolve looks up all names of a text. Statements of one text follow each other,

@@ -31,6 +31,10 @@ func (c *catalogue) trace(s *sqlfacts.Statement, m meaning) *traced {
 	return t
 }
 
+// maxExecutes is how far statements are followed that execute others: by way of the
+// protocol one can execute itself, which the server refuses only when it runs.
+const maxExecutes = 8
+
 // follow makes t have the effects and rows of what it names. The server looks the
 // names of a prepared statement up again when the catalogue has changed, and so
 // does c; a cursor keeps what it was opened on.
@@ -38,12 +42,13 @@ func (t *traced) follow(c *catalogue, named *traced, m meaning, unknown string) 
 	if t.statement.Inner == nil {
 		t.rows = nil
 	}
-	if named == nil {
+	if named == nil || m.depth >= maxExecutes {
 		t.opaque = append(slices.Clone(t.opaque), unknown)
 		t.lost, t.chosen = true, true
 		return
 	}
 	if c != nil {
+		m.depth++
 		named = c.trace(named.statement, m)
 	}
 	if t.statement.Inner == nil {
