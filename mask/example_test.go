@@ -1,6 +1,7 @@
 package mask_test
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/headgate/gateway/mask"
@@ -105,4 +106,28 @@ func ExampleRedact() {
 	out, err := mask.Redact(nil, v)
 	fmt.Println(string(out), err)
 	// Output: 00000000-0000-0000-0000-000000000000 <nil>
+}
+
+// A policy's mask with "detect" hides what is found in text, by the built-in kinds
+// and by detectors of the host.
+func ExampleDetectorFunc() {
+	ticket := mask.DetectorFunc(func(text []byte, from int) (start, end int, ok bool) {
+		at := bytes.Index(text[from:], []byte("TICKET-"))
+		if at < 0 {
+			return 0, 0, false
+		}
+		return from + at, from + at + len("TICKET-"), true
+	})
+	set, err := mask.NewSet(mask.Config{Detectors: map[string]mask.Detector{"ticket": ticket}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	rules, err := set.Rules([]policy.Mask{{Table: "*.*", Column: "*", Method: "redact", Detect: []string{"email", "ticket"}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(string(rules.Message(nil, []byte("ada@example.com asks about TICKET-7"))))
+	// Output: [email] asks about [ticket]7
 }

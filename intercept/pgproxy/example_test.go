@@ -70,3 +70,31 @@ func ExampleNew() {
 	// pgproxy: Config.Database is empty
 	// Config.Upstream "db.example" is not host:port, or several with commas between them
 }
+
+// One listener leads to two databases, by the name that clients ask for.
+func ExampleNewSwitch() {
+	orders, err1 := pgproxy.New(pgproxy.Config{Upstream: "db.example:5432", Database: "orders"})
+	depot, err2 := pgproxy.New(pgproxy.Config{Upstream: "db.example:5432", Database: "depot"})
+	if err := errors.Join(err1, err2); err != nil {
+		fmt.Println(err)
+		return
+	}
+	chooser, err := pgproxy.NewSwitch(pgproxy.SwitchConfig{Routes: []pgproxy.SwitchRoute{
+		{Route: "orders-db", Interceptor: orders, Databases: []string{"orders", ""}},
+		{Route: "depot-db", Interceptor: depot, Databases: []string{"depot", "warehouse"}},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// It belongs into gateway.Config.Entrances, with a listener.
+	fmt.Println(chooser.Routes())
+	_, err = pgproxy.NewSwitch(pgproxy.SwitchConfig{Routes: []pgproxy.SwitchRoute{
+		{Route: "orders-db", Interceptor: orders, Databases: []string{"orders"}},
+		{Route: "depot-db", Interceptor: depot, Databases: []string{"orders"}},
+	}})
+	fmt.Println(err)
+	// Output:
+	// [orders-db depot-db]
+	// pgproxy: SwitchConfig.Routes[1]: database "orders" is there twice
+}

@@ -2,11 +2,13 @@ package identity_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 
 	"github.com/headgate/gateway/policy"
 	"github.com/headgate/gateway/policy/identity"
+	"github.com/headgate/gateway/policy/secret"
 )
 
 // A verifier for clients that a service mesh has authenticated already: the
@@ -36,4 +38,22 @@ func ExampleReasonOf() {
 	// Output:
 	// expired
 	// verifier_unavailable
+}
+
+// A client that has both a token and a certificate must be right with both.
+func ExampleByEvidence() {
+	byToken := identity.VerifierFunc(func(context.Context, identity.Proof) (policy.Identity, error) {
+		return policy.Identity{Subject: "agent-7", Method: "token"}, nil
+	})
+	byCertificate := identity.VerifierFunc(func(context.Context, identity.Proof) (policy.Identity, error) {
+		return policy.Identity{}, &identity.Error{Reason: identity.ReasonExpired}
+	})
+	both := identity.ByEvidence{Token: byToken, Certificate: byCertificate}
+	id, err := both.Verify(context.Background(), identity.Proof{Token: secret.New("a token")})
+	fmt.Println(id.Subject, err)
+	_, err = both.Verify(context.Background(), identity.Proof{Token: secret.New("a token"), Certificates: []*x509.Certificate{{}}})
+	fmt.Println(identity.ReasonOf(err) == identity.ReasonExpired)
+	// Output:
+	// agent-7 <nil>
+	// true
 }
