@@ -2,6 +2,7 @@ package pgproxy_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/headgate/gateway/intercept/pgproxy"
@@ -46,6 +47,18 @@ func TestStatementsThatExecuteThemselves(t *testing.T) {
 		}
 		if rows, err := runSimple(t.Context(), conn, "SELECT item FROM orders WHERE id = 2"); err != nil || joined(rows) != "jam" {
 			t.Errorf("got %q, %v", rows, err)
+		}
+	}
+}
+
+// A text that gives names one meaning after the other takes no more than linear time.
+func TestNamesOfLongTexts(t *testing.T) {
+	r := newBypassRig(t, maskedColumns())
+	conn := r.connect(t)
+	for n, want := range map[int]string{100: "22012", 300: "42501", 2000: "42501"} {
+		sql := "SELECT 1/0;" + strings.Repeat("PREPARE a AS SELECT 1; EXECUTE a; DEALLOCATE a;", n)
+		if _, err := runSimple(t.Context(), conn, sql); sqlState(err) != want {
+			t.Errorf("%d: %v, want %s", n, err, want)
 		}
 	}
 }

@@ -119,7 +119,7 @@ func (c *catalogue) resolve(q *sqlfacts.Query, session meaning) *resolved {
 		}
 		if changesNames(s) {
 			r.renames++
-			local = local.after(s, t)
+			local = local.after(s, t, r.renames)
 		}
 		if r.refusal == nil {
 			r.refusal = t.uncarried()
@@ -165,8 +165,17 @@ func noMeaning() meaning {
 	return meaning{statement: none, cursor: none}
 }
 
-// after is what names mean behind a statement of the same text.
-func (m meaning) after(s *sqlfacts.Statement, t *traced) meaning {
+// maxRenames is how many statements of one text may change what names mean: each
+// look-up goes through all of them.
+const maxRenames = 256
+
+// after is what names mean behind a statement of the same text, the n-th that
+// changes them. Behind too many they mean nothing that is known.
+func (m meaning) after(s *sqlfacts.Statement, t *traced, n int) meaning {
+	if n > maxRenames {
+		none := func(string) *traced { return nil }
+		return meaning{statement: none, cursor: none}
+	}
 	before := m
 	m.statement = func(name string) *traced {
 		switch {
