@@ -36,6 +36,9 @@ type wait struct {
 func (s *session) perform(ctx context.Context, w *wait, waiting func(approve.Pending)) {
 	if w.work != nil {
 		w.work()
+		s.mu.Lock()
+		s.cancelWait, s.waitCancelled = nil, false // a cancel request was about nothing that lasts
+		s.mu.Unlock()
 		return
 	}
 	v, err := s.authorize(ctx, w.judgement.command, waiting)
