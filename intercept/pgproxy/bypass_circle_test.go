@@ -62,3 +62,22 @@ func TestNamesOfLongTexts(t *testing.T) {
 		}
 	}
 }
+
+// Through the protocol a COPY can be prepared, which EXECUTE then runs.
+func TestExecuteOfCopyIsRefused(t *testing.T) {
+	r := newBypassRig(t, maskedColumns())
+	conn, wire := r.connectWatched(t)
+	for name, sql := range map[string]string{"out": "COPY people TO STDOUT", "query": "COPY (SELECT email FROM people) TO STDOUT", "load": "COPY orders FROM STDIN", "rows": "SELECT item FROM orders WHERE id = 1"} {
+		if _, err := conn.PgConn().Prepare(t.Context(), name, sql, nil); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	for _, name := range []string{"out", "query", "load"} {
+		if _, err := runSimple(t.Context(), conn, "EXECUTE "+name); sqlState(err) != "0A000" {
+			t.Errorf("EXECUTE %s: %v", name, err)
+		}
+	}
+	if rows, err := runSimple(t.Context(), conn, "EXECUTE rows"); err != nil || joined(rows) != "tea" || len(wire.leaks()) > 0 {
+		t.Errorf("got %q, %v; %q leaked", rows, err, wire.leaks())
+	}
+}

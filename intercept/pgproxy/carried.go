@@ -10,12 +10,15 @@ import (
 )
 
 // uncarried says why a statement is not carried whatever the policy, nil if it
-// is: COPY in another encoding, and changes to settings under which the server
-// would read SQL, resolve names or see the session's identity in another way. A
-// write to pg_settings is such a change.
+// is: COPY in another encoding or by EXECUTE, and changes to settings under which
+// the server would read SQL, resolve names or see the session's identity in another
+// way. A write to pg_settings is such a change.
 func (t *traced) uncarried() *intercept.Refusal {
 	if t.writes() && slices.ContainsFunc(t.touches, isSettings) {
 		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "writing to pg_settings is not carried", Hint: "use SET"}
+	}
+	if t.rows != nil && t.rows != t && t.rows.statement.Copy != sqlfacts.CopyNone {
+		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "EXECUTE of a COPY is not carried", Hint: "send the COPY itself"}
 	}
 	return uncarriedStatement(t.statement)
 }
