@@ -29,3 +29,19 @@ func TestRowDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// TestSearchDoesNotAllocate holds for rows with and without what is looked for.
+func TestSearchDoesNotAllocate(t *testing.T) {
+	plan, rows := searched(t)
+	for name, row := range rows {
+		dst := make([]byte, 0, 4096)
+		allocs := testing.AllocsPerRun(20, func() {
+			if _, changed, err := plan.Rewrite(dst, row); err != nil || changed != (name == "two") {
+				t.Fatal(name, changed, err)
+			}
+		})
+		if allocs != 0 {
+			t.Errorf("%s: %v allocations", name, allocs)
+		}
+	}
+}

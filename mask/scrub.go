@@ -65,7 +65,7 @@ func (d *detection) spans(spans []scan.Span, b []byte) ([]scan.Span, error) {
 }
 
 // fewSpans is how many spans are found in a text without need for memory.
-const fewSpans = 16
+const fewSpans = 8
 
 // scrub appends b with what is found in it replaced, and reports whether there was
 // anything. It is an error if the value has to become NULL.

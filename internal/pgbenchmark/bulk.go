@@ -3,12 +3,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,6 +23,10 @@ const (
 	rowsSQL   = "SELECT id, name, note FROM people"
 	maskedSQL = "SELECT id, name, email, note FROM people"
 	piiSQL    = "SELECT id, name, contact, card, note FROM people"
+
+	copyOutSQL    = "COPY people (id, name, note) TO STDOUT"
+	copyMaskedSQL = "COPY people (id, name, email, note) TO STDOUT"
+	copyInSQL     = "COPY people_in FROM STDIN"
 )
 
 // peoplePerScale is how many rows people gets for each 100 000 of pgbench's.
@@ -96,6 +102,67 @@ func ask(conn net.Conn, sql string) (answer, error) {
 		err = errors.New("no rows came")
 	}
 	return got, err
+}
+
+// writeBulk copies rows in, in CopyData messages of 8 KiB as psql does.
+func writeBulk(ctx context.Context, b *bench, w workload, t *target) (point, error) {
+	conn, err := t.open(ctx)
+	if err != nil {
+		return point{}, err
+	}
+	defer conn.Close() //nolint:errcheck // it has been used
+	data := b.copyData()
+	p, err := account(t, func() (answer, error) {
+		if _, err := conn.Write(message('Q', append([]byte(w.sql), 0))); err != nil {
+			return answer{}, err
+		}
+		if _, err := drain(conn, 'G'); err != nil {
+			return answer{}, err
+		}
+		if err := sendAll(conn, data); err != nil {
+			return answer{}, err
+		}
+		_, err := drain(conn, 'Z')
+		return answer{size: len(data)}, err
+	})
+	if err != nil {
+		return point{}, err
+	}
+	direct, err := b.server.open(ctx)
+	if err != nil {
+		return point{}, err
+	}
+	defer direct.Close() //nolint:errcheck // it has been used
+	_, err = direct.Write(message('Q', []byte("TRUNCATE people_in\x00")))
+	if err == nil {
+		_, err = drain(direct, 'Z')
+	}
+	return p, err
+}
+
+func sendAll(conn net.Conn, data []byte) error {
+	const piece = 8 << 10
+	out := make([]byte, 0, piece+8)
+	for len(data) > 0 {
+		n := min(piece, len(data))
+		out = append(binary.BigEndian.AppendUint32(append(out[:0], 'd'), uint32(n+4)), data[:n]...) //nolint:gosec // short
+		if _, err := conn.Write(out); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	_, err := conn.Write(message('c', nil))
+	return err
+}
+
+// copyData is what copy-in sends.
+func (b *bench) copyData() []byte {
+	var out bytes.Buffer
+	for i := range b.scale * peoplePerScale {
+		out.WriteString(strconv.Itoa(i))
+		out.WriteString("\tPerson\tcalled about the order, will call again; waits for an answer by the end of the week\n")
+	}
+	return out.Bytes()
 }
 
 // account measures what f carries, in MB.

@@ -7,7 +7,8 @@
 // COPY in bulk, in the clear and with TLS on both legs. It prints throughput as a
 // share of the direct path's, the proxy's CPU time as a multiple of the plain
 // copy's beside the multiple that we aim at, the latency that each adds at one
-// client, and what the gateway keeps in memory.
+// client, how fast and how well content is searched, and what the gateway keeps in
+// memory.
 //
 // Every round runs all paths, in an order that rotates; ratios are taken inside a
 // round, and the medians over the rounds are printed. CPU times and memory come
@@ -74,7 +75,7 @@ func parseFlags(args []string) (settings, error) {
 	fs.IntVar(&s.scale, "scale", 10, "size of the tables: pgbench's scale, and twice as many MB in bulk")
 	fs.IntVar(&s.idle, "idle", 200, "idle connections whose memory is measured")
 	fs.IntVar(&s.streamMB, "stream", 1000, "MB that stream while memory is measured")
-	fs.StringVar(&s.only, "only", "", "run these workloads only, comma separated; memory is one")
+	fs.StringVar(&s.only, "only", "", "run these workloads only, comma separated; scanner and memory are two")
 	fs.BoolVar(&s.gateway, "gateway", true, "measure the gateway; false leaves the plain copy")
 	if err := fs.Parse(args); err != nil {
 		return settings{}, err
@@ -134,7 +135,7 @@ func parts() []part {
 	if runtime.GOOS != "linux" {
 		return nil
 	}
-	return []part{{"memory", (*bench).memoryFigures}}
+	return []part{{"scanner", (*bench).scannerFigures}, {"memory", (*bench).memoryFigures}}
 }
 
 // chosen returns the workloads and parts that -only names, or all.

@@ -71,6 +71,9 @@ func workloads() []workload {
 		bulk(workload{name: "rows-masked", sql: maskedSQL, target: 2, stretch: 1.3}),
 		bulk(workload{name: "rows-detect", sql: rowsSQL, route: routeDetect, target: 1.6, stretch: 1.25}),
 		bulk(workload{name: "rows-found", sql: piiSQL, route: routeDetect, target: 2, stretch: 1.3}),
+		bulk(workload{name: "copy-out", sql: copyOutSQL, target: 2.5, stretch: 1.6}),
+		bulk(workload{name: "copy-masked", sql: copyMaskedSQL, target: 2.5, stretch: 1.6}),
+		bulk(workload{name: "copy-in", sql: copyInSQL, run: writeBulk, target: 2.5, stretch: 1.6}),
 		bulk(workload{name: "tls-rows", sql: rowsSQL, route: routeTLS, target: 2.5, stretch: 1.8}),
 	}
 }

@@ -8,24 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headgate/gateway/internal/labelled"
 	"github.com/headgate/gateway/mask/internal/scan"
 )
 
-// benchRows are rows of text of which one in ten has an e-mail address and a card.
-func benchRows(n int) [][]byte {
-	rows := make([][]byte, n)
-	for i := range rows {
-		if i%10 == 0 {
-			rows[i] = fmt.Appendf(nil, "%d\tPerson %d\tperson%d@example.com\t4111111111111111\tcalled about the order, will call again\n", i, i, i)
-		} else {
-			rows[i] = fmt.Appendf(nil, "%d\tobject number %d\tready\tnothing to see in this one, score %d.5, moved on\t2024-01-%02d 10:11:12\n", i, i, i%97, 1+i%28)
-		}
-	}
-	return rows
-}
-
 func BenchmarkAppend(b *testing.B) {
-	rows := benchRows(1000)
+	rows := labelled.Rows(1000)
 	for _, whole := range []bool{false, true} {
 		b.Run(fmt.Sprintf("whole=%v", whole), func(b *testing.B) {
 			in := rows

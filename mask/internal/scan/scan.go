@@ -110,12 +110,13 @@ func Append(spans []Span, b []byte, want Set) []Span {
 		return spans
 	}
 	n := len(spans)
-	f := finder{b: b, want: want, spans: spans}
+	f := finder{b: b, want: want}
 	f.scan()
-	if len(f.spans) > n+1 {
-		Sort(f.spans[n:])
+	spans = append(append(spans, f.few[:f.n]...), f.more...)
+	if len(spans) > n+1 {
+		Sort(spans[n:])
 	}
-	return f.spans
+	return spans
 }
 
 // Sort orders spans by where they begin, the longer first.
@@ -125,14 +126,20 @@ func Sort(spans []Span) {
 	})
 }
 
+// fewSpans is how many spans are found without need for memory.
+const fewSpans = 8
+
 // finder is the state of one scan.
 type finder struct {
 	b      []byte
 	want   Set
-	spans  []Span
 	once   bool // stop at the first match
 	hit    bool
 	worded bool // there is a word of minRun
+
+	few  [fewSpans]Span // the first n spans; a slice of the caller's would have to be on the heap
+	n    int
+	more []Span
 
 	values [4]stretch // for valueEnd
 	base64 stretch    // for entropy
@@ -141,8 +148,13 @@ type finder struct {
 
 func (f *finder) found(start, end int, k Kind) {
 	f.hit = true
-	if !f.once {
-		f.spans = append(f.spans, Span{start, end, k})
+	switch {
+	case f.once:
+	case f.n < len(f.few):
+		f.few[f.n] = Span{start, end, k}
+		f.n++
+	default:
+		f.more = append(f.more, Span{start, end, k})
 	}
 }
 
