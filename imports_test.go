@@ -76,6 +76,7 @@ var edges = []edgeRule{
 	{dir: "credsource/internal/certtest", layer: 2, port: true, suite: true},
 	{dir: "intercept/intercepttest", layer: 4, port: true, suite: true},
 	{dir: "internal/oidctest", layer: 9, development: true},
+	{dir: "internal/labelled", layer: 0, development: true},
 	{dir: "internal/testserver", layer: 9, development: true},
 	{dir: "internal/pgbenchmark", layer: 9, development: true},
 }
