@@ -62,6 +62,7 @@ func tryAll(t *testing.T, attempts []attempt) {
 type stage struct {
 	t      testing.TB
 	policy policy.Evaluator
+	driver driver
 	rig    *rig
 	asMade string
 }
@@ -75,7 +76,7 @@ func newStage(t testing.TB, p policy.Evaluator) *stage {
 
 func (s *stage) renew() {
 	s.t.Helper()
-	s.rig = newBypassRig(s.t, s.policy)
+	s.rig = newRig(s.t, rigConfig{policy: s.policy, driver: s.driver, proxy: pgproxy.Config{MaskKey: secret.New("key-for-the-bypass-tests-0123456789")}, setup: bypassSchema})
 	s.asMade = s.state()
 }
 
