@@ -47,19 +47,10 @@ func (p *Plan) Rewrite(dst, row []byte) (out []byte, changed bool, err error) {
 			out = append(out, row[run:pos]...)
 			out = o.appendField(out, row[pos+lengthSize:end])
 			run, changed = end, true
-		} else if o.find != nil && !null && o.isFlat() {
+		} else if o.find != nil && !null {
 			var hit bool
 			if out, hit = o.appendFound(out, row[run:pos], row[pos+lengthSize:end]); hit {
 				run, changed = end, true
-			}
-		} else if o.find != nil && !null && !o.clean(row[pos+lengthSize:end]) {
-			mark := len(out)
-			var hit bool
-			out, hit = o.appendScrubbed(append(out, row[run:pos]...), row[pos+lengthSize:end])
-			if hit {
-				run, changed = end, true
-			} else {
-				out = out[:mark]
 			}
 		}
 		pos = end

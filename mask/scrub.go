@@ -149,9 +149,17 @@ func (o *op) clean(b []byte) bool {
 func (o *op) isFlat() bool { return !o.typ.Array && (o.typ.Kind.isText() || o.typ.Kind == KindXML) }
 
 // appendFound appends before, and then a field with its length, if something is
-// found in the field, which is flat: it looks once where clean and appendScrubbed
-// look twice.
+// found in the field. A flat one is looked at once.
 func (o *op) appendFound(dst, before, value []byte) (out []byte, hit bool) {
+	if !o.isFlat() {
+		if o.clean(value) {
+			return dst, false
+		}
+		if out, hit = o.appendScrubbed(append(dst, before...), value); !hit {
+			return dst, false
+		}
+		return out, true
+	}
 	var few [fewSpans]scan.Span
 	spans, err := o.find.spans(few[:0], value)
 	if err == nil && len(spans) == 0 {

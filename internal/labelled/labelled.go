@@ -63,9 +63,10 @@ const (
 func (g Generator) card() string {
 	prefix := g.pick("4", "51", "55", "2221", "34", "37", "6011", "65", "3528", "36")
 	size := 16
-	if prefix == "34" || prefix == "37" {
+	switch prefix {
+	case "34", "37":
 		size = 15
-	} else if prefix == "36" {
+	case "36":
 		size = 14
 	}
 	body := prefix + g.from(digits, size-1-len(prefix))

@@ -83,7 +83,7 @@ func message(typ byte, body []byte) []byte {
 }
 
 // readBulk runs a statement by the simple protocol and drops its answer.
-func readBulk(ctx context.Context, b *bench, w workload, t *target) (point, error) {
+func readBulk(ctx context.Context, _ *bench, w workload, t *target) (point, error) {
 	conn, err := t.open(ctx)
 	if err != nil {
 		return point{}, err

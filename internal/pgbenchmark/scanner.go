@@ -64,13 +64,14 @@ func searchSpeed(ctx context.Context, rules *mask.Rules, rows [][]byte) (float64
 // A quality counts what was found of what there was, and what else.
 type quality struct{ right, missed, wrong int }
 
-func (q quality) precision() float64 {
+func (q *quality) precision() float64 {
 	return 100 * float64(q.right) / float64(max(1, q.right+q.wrong))
 }
-func (q quality) recall() float64 { return 100 * float64(q.right) / float64(max(1, q.right+q.missed)) }
+func (q *quality) recall() float64 { return 100 * float64(q.right) / float64(max(1, q.right+q.missed)) }
 
 // searchQuality scans n rows of which one in two is labelled with a kind, in turn.
-func searchQuality(rules *mask.Rules, n int) (q quality) {
+func searchQuality(rules *mask.Rules, n int) *quality {
+	q := new(quality)
 	g, kinds := labelled.New(3), labelled.Kinds()
 	for i := range n {
 		row := labelled.Text{Text: g.Plain()}
