@@ -16,7 +16,7 @@ import (
 func answersForTests() []table {
 	return []table{
 		{{"1", "public", "people", "r"}, {"2", "public", "vips", "r"}, {"3", "public", "v", "v"}, {"4", "public", "w", "v"}, {"5", "public", "orders", "r"}, {"6", "public", "inbox", "r"}, {"7", "public", "code", "v"}, {"8", "pg_catalog", "pg_settings", "v"}},
-		{{"1", "1", "id"}, {"1", "2", "email"}, {"1", "3", "copy"}, {"2", "1", "id"}, {"2", "2", "email"}, {"3", "1", "email"}, {"4", "1", "x"}, {"5", "1", "id"}, {"5", "2", "........pg.dropped.2........"}, {"5", "3", "item"}, {"99", "1", "gone"}},
+		{{"1", "1", "id", "f"}, {"1", "2", "email", "f"}, {"1", "3", "copy", "t"}, {"2", "1", "id", "f"}, {"2", "2", "email", "f"}, {"3", "1", "email", "f"}, {"4", "1", "x", "f"}, {"5", "1", "id", "f"}, {"5", "2", "........pg.dropped.2........", "f"}, {"5", "3", "item", "f"}, {"99", "1", "gone", "f"}},
 		{{"2", "1"}, {"2", "98"}},
 		{{"3", "1"}, {"4", "3"}, {"4", "4"}, {"97", "1"}},
 		{{"7", "public.store"}, {"7", ""}, {"97", "x"}},
@@ -261,7 +261,7 @@ func TestSettingsThatMayChange(t *testing.T) {
 	for sql, carried := range map[string]bool{
 		"SET standard_conforming_strings = on": true, "SET standard_conforming_strings = off": false, "SET search_path = x": false,
 		"RESET search_path": true, "SET client_encoding = 'utf-8'": true, "SET NAMES 'latin1'": false, "SET work_mem = '1MB'": true,
-		"UPDATE pg_settings SET setting = 'x'": false, "SELECT * FROM pg_settings": true, "COPY orders TO STDOUT": false,
+		"UPDATE pg_settings SET setting = 'x'": false, "SELECT * FROM pg_settings": true, "COPY orders TO STDOUT": true,
 		"CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = x AS 'SELECT 1'": true, "ALTER ROLE agent SET search_path = x": false,
 		"SELECT set_config('a.b', email, false) FROM people": false, "SELECT set_config('a.b', 'x', false)": true,
 	} {
