@@ -82,6 +82,31 @@ func TestApprovalIsAskedForAloud(t *testing.T) {
 	})
 }
 
+// What a human agreed to was found by the catalogue of its time.
+func TestApprovalOfAnotherCatalogue(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d driver) {
+		desk := newDesk(t)
+		r := desk.rig(d)
+		c, other := r.session(t), r.connect(t)
+		c.send(&pgproto3.Query{String: remove})
+		ticket := desk.ticket()
+		for _, sql := range []string{"ALTER TABLE items RENAME TO kept", "CREATE TABLE items (LIKE kept)"} {
+			if _, err := other.Exec(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := desk.decide(ticket, true); err != nil {
+			t.Fatal(err)
+		}
+		c.expect("notice 01000", "ERROR 42501", "ZI")
+		c.send(&pgproto3.Query{String: remove}) // now by the new one
+		if err := desk.decide(desk.ticket(), true); err != nil {
+			t.Fatal(err)
+		}
+		c.expect("notice 01000", "DELETE 0", "ZI")
+	})
+}
+
 func TestApprovalRefused(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d driver) {
 		desk := newDesk(t)

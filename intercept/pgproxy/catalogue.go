@@ -165,6 +165,16 @@ func (s *session) changesCatalogue() {
 	}
 }
 
+// othersChangeCatalogue reports whether another session may be changing the
+// catalogue now.
+func (s *session) othersChangeCatalogue() bool {
+	own := int64(0)
+	if s.catalogueChanged {
+		own = 1
+	}
+	return s.shelf.changing.Load() > own
+}
+
 // catalogueSettled notes that the transaction has ended, one way or the other.
 func (s *session) catalogueSettled() {
 	if s.catalogueChanged {

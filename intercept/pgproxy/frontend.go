@@ -41,11 +41,20 @@ func (s *session) perform(ctx context.Context, w *wait, waiting func(approve.Pen
 		s.mu.Unlock()
 		return
 	}
-	v, err := s.authorize(ctx, w.judgement.command, waiting)
+	before, asked := s.shelf.changes.Load(), false
+	v, err := s.authorize(ctx, w.judgement.command, func(p approve.Pending) {
+		asked = true
+		waiting(p)
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.recovered(&err)
 	s.cancelWait = nil
+	if asked && v.Forward && (s.othersChangeCatalogue() || s.shelf.changes.Load() != before) {
+		v = s.guard.Withhold(v, &intercept.Refusal{
+			Code: intercept.CodeApprovalExpired, Reason: "the server's catalogue changed while the approval was waited for", Retryable: true,
+		})
+	}
 	if err != nil {
 		_ = s.fail(err)
 	}
