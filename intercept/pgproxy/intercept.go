@@ -80,7 +80,7 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 		return nil, err
 	}
 	if refusal != nil { // names the database: not for strangers
-		return nil, c.refuse(refusal)
+		return nil, c.refuse(c.startupRefused(refusal))
 	}
 	if err := c.conn.SetDeadline(time.Time{}); err != nil {
 		return nil, err

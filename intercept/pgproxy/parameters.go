@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/policy"
 )
 
 // passedParameters are the startup parameters that a client may set: they change
@@ -39,6 +40,8 @@ func runtimeParameters(s *startup, database string) (map[string]string, *interce
 			}
 		case lower == "options" && strings.TrimSpace(value) == "":
 		case lower == "replication" && isFalse(value):
+		case lower == "replication":
+			return nil, unsupportedParameter(name, "replication is not carried")
 		case passedParameter(lower):
 			out[lower] = value
 		default:
@@ -46,6 +49,28 @@ func runtimeParameters(s *startup, database string) (map[string]string, *interce
 		}
 	}
 	return out, nil
+}
+
+// startupRefused records that the startup packet of a client that has proved who
+// it is asks for what is not carried, and returns what to tell it.
+func (c *connection) startupRefused(r *intercept.Refusal) *intercept.Refusal {
+	facts := opaqueFacts(r.Reason)
+	facts.Effects = append(facts.Effects, policy.Effect{Verb: policy.VerbConnect, Kind: "target", Name: c.guard.Target().Name})
+	if c.startup.asksForReplication() {
+		facts.Effects = append(facts.Effects, policy.Effect{Verb: policy.VerbRead, Kind: "replication", Name: c.guard.Target().Name})
+	}
+	return c.guard.Refuse(&policy.Command{Action: policy.ActionConnect, Facts: facts}, r).Refused()
+}
+
+// asksForReplication reports whether the client means to be a standby or another
+// reader of the server's log.
+func (s *startup) asksForReplication() bool {
+	for name, value := range s.parameters {
+		if strings.EqualFold(name, "replication") && !isFalse(value) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkDatabase compares the name that a client asks for with the route's. The

@@ -1,6 +1,7 @@
 package pgproxy_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"io"
@@ -196,6 +197,49 @@ func TestStartupParameters(t *testing.T) {
 		c.query("SHOW application_name; SHOW datestyle; SHOW statement_timeout", "RowDescription", "row an agent", "SHOW",
 			"RowDescription", "row German, DMY", "SHOW", "RowDescription", "row 50s", "SHOW", "ZI")
 	})
+}
+
+// What is refused at startup is in the record, with what the client asked for; a
+// session that asks for no replication is no such thing.
+func TestRefusedStartupIsRecorded(t *testing.T) {
+	const effect = `"verb":"read","kind":"replication","name":"orders-db"`
+	for _, c := range []struct {
+		name, value string
+		replication bool
+	}{
+		{"replication", "true", true}, {"replication", "database", true}, {"REPLICATION", "1", true}, {"replication", "", true}, {"role", "root", false},
+	} {
+		r := newRig(t, rigConfig{})
+		client := r.dial(t)
+		client.bytes(startupPacket(3<<16, "user", "agent", c.name, c.value))
+		client.next()
+		client.send(&pgproto3.PasswordMessage{Password: token})
+		if got := client.end(); len(got) != 1 || got[0] != "FATAL 0A000" {
+			t.Fatalf("%s=%q: got %q", c.name, c.value, got)
+		}
+		if refused, asked := r.refusedConnects(effect); refused != 1 || asked != c.replication {
+			t.Errorf("%s=%q: %d refusals recorded, of replication: %t", c.name, c.value, refused, asked)
+		}
+	}
+	r := newRig(t, rigConfig{})
+	r.sessionOf(t, 3<<16, "replication", "off").query("SELECT 1", "RowDescription", "row 1", "SELECT 1", "ZI")
+	if refused, asked := r.refusedConnects(effect); refused != 0 || asked {
+		t.Errorf("without replication: %d refusals recorded, of replication: %t", refused, asked)
+	}
+}
+
+// refusedConnects counts the refused connects in the record, and reports whether
+// an effect is in it.
+func (r *rig) refusedConnects(effect string) (refused int, found bool) {
+	for _, session := range r.recorder.Sessions() {
+		for _, e := range r.recorder.Entries(session) {
+			if e.Type == record.TypeCommand && bytes.Contains(e.Payload, []byte(`"action":"connect","forward":false`)) {
+				refused++
+			}
+			found = found || bytes.Contains(e.Payload, []byte(effect))
+		}
+	}
+	return refused, found
 }
 
 func TestWrongToken(t *testing.T) {
