@@ -173,7 +173,7 @@ func (d *detection) add(r *Rules, rule *detectRule, plain bool) {
 	}
 	d.want |= rule.kinds
 	for k := range d.actions {
-		if rule.kinds.Has(scan.Kind(k)) { //nolint:gosec // one of scan.Kinds
+		if rule.kinds.Has(scan.Kind(k)) {
 			d.actions[k] = r.stricter(d.actions[k], a)
 		}
 	}

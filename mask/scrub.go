@@ -54,7 +54,7 @@ func (d *detection) spans(spans []scan.Span, b []byte) ([]scan.Span, error) {
 			if !ok {
 				break
 			}
-			spans = append(spans, scan.Span{Start: start, End: end, Kind: scan.Kinds + scan.Kind(i)}) //nolint:gosec // bounded by maxDetectors
+			spans = append(spans, scan.Span{Start: start, End: end, Kind: scan.Kinds + scan.Kind(i)})
 			from = end
 		}
 	}

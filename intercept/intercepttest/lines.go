@@ -47,7 +47,7 @@ func (l *Lines) Received() []string {
 }
 
 // Intercept serves one client.
-func (l *Lines) Intercept(_ context.Context, client net.Conn, g *intercept.Guard) error { //nolint:contextcheck // the guard has the session's context
+func (l *Lines) Intercept(_ context.Context, client net.Conn, g *intercept.Guard) error {
 	defer func() { _ = client.Close() }() // the peer may be gone already
 	stop := context.AfterFunc(g.Context(), func() { _ = client.Close() })
 	defer stop()

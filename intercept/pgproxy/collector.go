@@ -3,6 +3,7 @@ package pgproxy
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/headgate/gateway/intercept"
@@ -155,9 +156,5 @@ func appendCatalogueQueries(b []byte) []byte {
 }
 
 func joinQueries(queries []string) string {
-	var all string
-	for _, q := range queries {
-		all += q + ";"
-	}
-	return all
+	return strings.Join(queries, ";")
 }

@@ -153,10 +153,10 @@ func (d *driver) await(ctx context.Context, w *wait, buf []byte, have int) ([]by
 func (d *driver) awaitServer(w *wait) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for !w.until() && d.session.ended == nil {
+	for !w.until() && d.ended == nil {
 		d.moved.Wait()
 	}
-	return d.session.ended
+	return d.ended
 }
 
 // pumpServer reads from the server, records, masks and releases.

@@ -56,8 +56,7 @@ func ExampleNew() {
 		return g.DialContext(ctx, "orders-db", identity.Proof{Token: secret.New("a token")})
 	}
 	_, err = pgconn.ConnectConfig(ctx, cfg)
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		fmt.Println(refused.Code, refused.Message)
 		fmt.Println(refused.Detail)
 	}

@@ -3,6 +3,7 @@ package pgproxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/headgate/gateway/approve"
@@ -135,7 +136,7 @@ func (s *session) fromClient(in []byte) (used int, w *wait, err error) {
 			return used, nil, nil
 		}
 		w, err := s.clientMessage(rest[:headerSize+n])
-		if err != nil && err != errEnded {
+		if err != nil && !errors.Is(err, errEnded) {
 			err = s.fail(err)
 		}
 		if w == nil || w.judgement != nil {

@@ -206,8 +206,7 @@ func deciding(outcome policy.Outcome, verbs ...string) policy.Evaluator {
 
 // sqlState returns the SQLSTATE of an error, "" if it has none.
 func sqlState(err error) string {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code
 	}
 	return ""

@@ -68,11 +68,11 @@ func bodyLength(b []byte) (int, error) {
 
 // cutString takes a NUL-terminated string off the front of b.
 func cutString(b []byte) (string, []byte, bool) {
-	i := bytes.IndexByte(b, 0)
-	if i < 0 {
+	s, rest, ok := bytes.Cut(b, []byte{0})
+	if !ok {
 		return "", nil, false
 	}
-	return string(b[:i]), b[i+1:], true
+	return string(s), rest, true
 }
 
 // cutInt16 takes a 16-bit number off the front of b.

@@ -92,7 +92,7 @@ func (s *session) continueRow() error {
 			s.endRow()
 			return nil
 		}
-		binary.BigEndian.PutUint32(r.held[1:], uint32(n+headerSize-1)) //nolint:gosec // bounded by what a message may have
+		binary.BigEndian.PutUint32(r.held[1:], uint32(n+headerSize-1))
 		o.out = appended(o.out, r.held)
 		s.charge(min(r.charged, int64(len(r.held))))
 		r.held = nil

@@ -48,13 +48,13 @@ func (s *socket) Write(b []byte) (int, error) {
 
 // errWouldBlock says that there is nothing to read now. It is a temporary
 // net.Error: those do not end a TLS connection.
-var errWouldBlock net.Error = wouldBlock{}
+var errWouldBlock net.Error = wouldBlockError{}
 
-type wouldBlock struct{}
+type wouldBlockError struct{}
 
-func (wouldBlock) Error() string   { return "pgproxy: nothing to read" }
-func (wouldBlock) Timeout() bool   { return true }
-func (wouldBlock) Temporary() bool { return true }
+func (wouldBlockError) Error() string   { return "pgproxy: nothing to read" }
+func (wouldBlockError) Timeout() bool   { return true }
+func (wouldBlockError) Temporary() bool { return true }
 
 // secured is what an end has beyond a plain one: TLS.
 type secured struct {

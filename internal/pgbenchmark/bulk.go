@@ -78,7 +78,7 @@ func (t *target) open(ctx context.Context) (net.Conn, error) {
 }
 
 func message(typ byte, body []byte) []byte {
-	b := binary.BigEndian.AppendUint32([]byte{typ}, uint32(len(body)+4)) //nolint:gosec // short
+	b := binary.BigEndian.AppendUint32([]byte{typ}, uint32(len(body)+4))
 	return append(b, body...)
 }
 
@@ -145,7 +145,7 @@ func sendAll(conn net.Conn, data []byte) error {
 	out := make([]byte, 0, piece+8)
 	for len(data) > 0 {
 		n := min(piece, len(data))
-		out = append(binary.BigEndian.AppendUint32(append(out[:0], 'd'), uint32(n+4)), data[:n]...) //nolint:gosec // short
+		out = append(binary.BigEndian.AppendUint32(append(out[:0], 'd'), uint32(n+4)), data[:n]...)
 		if _, err := conn.Write(out); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ func processCPU(pid int) float64 {
 	const perProcess = 2                   // CPUCLOCK_SCHED, see clock_getcpuclockid(3)
 	clock := uintptr(^pid)<<3 | perProcess // MAKE_PROCESS_CPUCLOCK of the kernel
 	var t syscall.Timespec
-	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&t)), 0); errno != 0 { //nolint:gosec // a system call
+	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&t)), 0); errno != 0 {
 		return math.NaN()
 	}
 	return float64(t.Nano()) / 1e9

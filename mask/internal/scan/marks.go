@@ -23,7 +23,7 @@ func within(w uint64, lo, hi uint64) uint64 {
 var beside = func() (set [256]uint8) {
 	set['+'] = 1
 	for c := range set {
-		if isLetter(byte(c)) { //nolint:gosec // within range
+		if isLetter(byte(c)) {
 			set[c] = 1
 		}
 	}

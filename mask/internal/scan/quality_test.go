@@ -21,7 +21,7 @@ func (q quality) recall() float64    { return float64(q.right) / float64(max(1, 
 func measure(n int, seed uint64) (by [scan.Kinds]quality, size int) {
 	g := labelled.New(seed)
 	for i := range n {
-		kind := scan.Kind(i / 2 % int(scan.Kinds)) //nolint:gosec // small
+		kind := scan.Kind(i / 2 % int(scan.Kinds))
 		row := labelled.Text{Text: g.Plain()}
 		if i%2 == 0 {
 			row = g.Dressed(kind.String())

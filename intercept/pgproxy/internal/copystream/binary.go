@@ -90,7 +90,7 @@ func (s *Stream) binaryHeader(dst, fixed []byte) ([]byte, error) {
 }
 
 func (s *Stream) binaryCount(dst, fixed []byte) ([]byte, error) {
-	switch n := int16(binary.BigEndian.Uint16(fixed)); { //nolint:gosec // signed on the wire
+	switch n := int16(binary.BigEndian.Uint16(fixed)); {
 	case n == -1:
 		s.binary.ended = true
 	case int(n) != len(s.Columns):
@@ -103,7 +103,7 @@ func (s *Stream) binaryCount(dst, fixed []byte) ([]byte, error) {
 }
 
 func (s *Stream) binaryLength(dst, fixed []byte) ([]byte, error) {
-	n := int32(binary.BigEndian.Uint32(fixed)) //nolint:gosec // signed on the wire
+	n := int32(binary.BigEndian.Uint32(fixed))
 	switch {
 	case n < -1:
 		return nil, fmt.Errorf("%w: length of a field", ErrMalformed)
@@ -135,7 +135,7 @@ func (s *Stream) appendBinary(dst []byte, null bool) []byte {
 	if null || len(s.made) > math.MaxInt32 {
 		return append(dst, 0xff, 0xff, 0xff, 0xff)
 	}
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(s.made))) //nolint:gosec // checked above
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(s.made)))
 	return append(dst, s.made...)
 }
 

@@ -130,7 +130,7 @@ func number(b []byte, base, most int) (v byte, n int) {
 		if d >= base {
 			break
 		}
-		v = v*byte(base) + byte(d) //nolint:gosec // the server, too, cuts what is more than a byte
+		v = v*byte(base) + byte(d)
 		n++
 	}
 	return v, n
