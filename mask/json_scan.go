@@ -187,7 +187,7 @@ func (s *jsonScanner) key() (token jsonToken, start, end int) {
 // value takes a scalar that begins with c.
 func (s *jsonScanner) value(c byte) (token jsonToken, start, end int) {
 	rest := s.text[s.pos:]
-	n := -1
+	var n int
 	switch c {
 	case '"':
 		token, n = jsonString, jsonStringLength(rest)

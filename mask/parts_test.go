@@ -36,6 +36,7 @@ func partsPlan(t testing.TB, methods ...string) *mask.Plan {
 }
 
 func partsPlans(t testing.TB) []*mask.Plan {
+	t.Helper()
 	return []*mask.Plan{
 		partsPlan(t, ""), partsPlan(t, mask.MethodRedact), partsPlan(t, mask.MethodNull), partsPlan(t, mask.MethodHash),
 		partsPlan(t, mask.MethodRedact, ""), partsPlan(t, "", mask.MethodRedact), partsPlan(t, mask.MethodPartial, "", ""),

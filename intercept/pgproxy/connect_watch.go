@@ -50,7 +50,7 @@ func (w *connectWatch) end() net.Conn {
 		return w.conn
 	}
 	_ = w.conn.SetReadDeadline(time.Unix(1, 0)) // a connection that is gone is noticed by its next reader
-	_ = <-w.done                                // it has cancelled, if the client has left
+	<-w.done                                    // it has cancelled, if the client has left
 	_ = w.conn.SetReadDeadline(time.Time{})
 	if len(w.early) == 0 {
 		return w.conn

@@ -19,7 +19,7 @@ type limiter struct {
 	timer  *time.Timer
 	// running counts the timer and what it started, which ends with ctx.
 	running sync.WaitGroup
-	ctx     context.Context //nolint:containedctx // the session's life
+	ctx     context.Context
 	cancel  context.CancelFunc
 }
 

@@ -506,7 +506,11 @@ func duplicate(conn net.Conn) (int, bool) {
 	default:
 		return 0, false
 	}
-	raw, err := conn.(syscall.Conn).SyscallConn()
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return 0, false
+	}
+	raw, err := socket.SyscallConn()
 	if err != nil {
 		return 0, false
 	}

@@ -245,8 +245,8 @@ func columnNames(rel *relation, refs []sqlfacts.ColumnRef) []string {
 
 // columnAt returns the n-th column from 1, "*" if there is none: dropped columns
 // do not count.
-func (rel *relation) columnAt(n int) string {
-	names := rel.columnNames()
+func (r *relation) columnAt(n int) string {
+	names := r.columnNames()
 	if n > len(names) {
 		return "*"
 	}

@@ -120,7 +120,8 @@ func (r *rulesets) compile(masks []policy.Mask) (*ruleset, error) {
 // the tables that share rows with it or that it is a view of, or could show one.
 func (r *ruleset) sensitive(rel *relation) bool {
 	if known, ok := r.known.Load(rel); ok {
-		return known.(bool)
+		yes, _ := known.(bool) // nothing else is stored
+		return yes
 	}
 	sensitive := rel.blind || rel.quotes("") || r.own(rel)
 	for _, other := range rel.family {
@@ -173,40 +174,40 @@ func (r *ruleset) masked(rel *relation, columns []string) string {
 // sources are the columns whose values a column of a table can hold or be
 // computed from: its own, and those of the same name in tables that share rows
 // with it.
-func (rel *relation) sources(column string) []mask.Source {
-	out := rel.ownSources(nil, column)
-	for _, other := range rel.family {
-		if other != rel {
+func (r *relation) sources(column string) []mask.Source {
+	out := r.ownSources(nil, column)
+	for _, other := range r.family {
+		if other != r {
 			out = other.ownSources(out, column)
 		}
 	}
 	return out
 }
 
-func (rel *relation) ownSources(out []mask.Source, column string) []mask.Source {
-	out = append(out, mask.Source{Schema: rel.schema, Table: rel.name, Column: column})
-	for _, source := range rel.generated[column] {
-		out = append(out, mask.Source{Schema: rel.schema, Table: rel.name, Column: source})
+func (r *relation) ownSources(out []mask.Source, column string) []mask.Source {
+	out = append(out, mask.Source{Schema: r.schema, Table: r.name, Column: column})
+	for _, source := range r.generated[column] {
+		out = append(out, mask.Source{Schema: r.schema, Table: r.name, Column: source})
 	}
 	return out
 }
 
 // computed reports whether the column is generated from others.
-func (rel *relation) computed(column string) bool {
-	return len(rel.generated[column]) > 0 ||
-		slices.ContainsFunc(rel.family, func(other *relation) bool { return len(other.generated[column]) > 0 })
+func (r *relation) computed(column string) bool {
+	return len(r.generated[column]) > 0 ||
+		slices.ContainsFunc(r.family, func(other *relation) bool { return len(other.generated[column]) > 0 })
 }
 
 // quotes reports whether a column of a system table holds values of other tables
 // or texts of statements, which quote them; "" asks for any column.
-func (rel *relation) quotes(column string) bool {
-	if rel.name == "pg_stat_statements" { // an extension's, in any schema
+func (r *relation) quotes(column string) bool {
+	if r.name == "pg_stat_statements" { // an extension's, in any schema
 		return column == "" || column == "query"
 	}
-	if rel.schema != "pg_catalog" {
+	if r.schema != "pg_catalog" {
 		return false
 	}
-	switch rel.name {
+	switch r.name {
 	case "pg_stats", "pg_statistic", "pg_statistic_ext_data", "pg_stats_ext", "pg_stats_ext_exprs", "pg_largeobject":
 		return true
 	case "pg_stat_activity":

@@ -77,7 +77,10 @@ func startupPacket(code uint32, texts ...string) []byte {
 }
 
 // session is dial and a whole startup.
-func (r *rig) session(t testing.TB) *rawClient { return r.sessionOf(t, 3<<16) }
+func (r *rig) session(t testing.TB) *rawClient {
+	t.Helper()
+	return r.sessionOf(t, 3<<16)
+}
 
 func (r *rig) sessionOf(t testing.TB, protocol uint32, parameters ...string) *rawClient {
 	t.Helper()

@@ -92,7 +92,7 @@ func (b *bench) hold(ctx context.Context, t *target, n int) ([]net.Conn, error) 
 }
 
 func closeAll(conns []net.Conn) error {
-	var errs []error
+	errs := make([]error, 0, len(conns))
 	for _, c := range conns {
 		errs = append(errs, c.Close())
 	}

@@ -125,7 +125,7 @@ func (f *finder) trunkPhone(i, n int) {
 	}
 	switch {
 	case digits < 9 || digits > 12 || isWord(f.at(pos)) || f.at(pos) == '-' || f.at(pos) == ':':
-	case n == 2 && !(pairs && groups == 5) && !(groups == 3 && digits == 10):
+	case n == 2 && (!pairs || groups != 5) && (groups != 3 || digits != 10):
 	case n == 4 && groups == 3 && digits < 10:
 	default:
 		f.found(i, pos, Phone)

@@ -50,8 +50,8 @@ func TestFound(t *testing.T) {
 		if got := mark(text); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
-		if any := scan.Any([]byte(text), scan.All); any != (text != want) {
-			t.Errorf("%q: Any says %v", text, any)
+		if found := scan.Any([]byte(text), scan.All); found != (text != want) {
+			t.Errorf("%q: Any says %v", text, found)
 		}
 	}
 }

@@ -209,8 +209,9 @@ func isKeyByte(c byte) bool { return isToken(c) || c == '.' }
 // bareKey looks at keys that begin with letters only: those of AWS and Twilio.
 func (f *finder) bareKey(start, end int) bool {
 	word := f.b[start:end]
-	if !f.want.Has(APIKey) || !(len(word) == 20 && word[0] == 'A' && isAWS(word)) &&
-		!(len(word) == 34 && word[0] == 'S' && word[1] == 'K' && allHex(word[2:])) {
+	aws := len(word) == 20 && word[0] == 'A' && isAWS(word)
+	twilio := !aws && len(word) == 34 && word[0] == 'S' && word[1] == 'K' && allHex(word[2:])
+	if !f.want.Has(APIKey) || !aws && !twilio {
 		return false
 	}
 	f.found(start, end, APIKey)

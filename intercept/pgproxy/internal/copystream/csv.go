@@ -113,7 +113,8 @@ func (s *Stream) csvValue(dst []byte) []byte {
 		return append(dst, s.NullText...)
 	}
 	out := s.made
-	if !(quoted && bytes.Equal(out, s.held)) && !s.needsQuotes(out) {
+	unchanged := quoted && bytes.Equal(out, s.held)
+	if !unchanged && !s.needsQuotes(out) {
 		return append(dst, out...)
 	}
 	dst = append(dst, s.Quote)

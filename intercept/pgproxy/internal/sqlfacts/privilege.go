@@ -97,7 +97,7 @@ func (a *analysis) grantObjects(kind string, objects []*pg.Node, columns []strin
 }
 
 func grantedColumns(privileges []*pg.Node) []string {
-	var out []string
+	out := make([]string, 0, len(privileges))
 	for _, n := range privileges {
 		out = append(out, stringsOf(n.GetAccessPriv().GetCols())...)
 	}
