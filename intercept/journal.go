@@ -141,7 +141,7 @@ func (g *Guard) Result(v Verdict, o Outcome) error {
 	g.counters.bytes.Add(o.Bytes)
 	pb := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer buffers.Put(pb)
-	b := append((*pb)[:0], `{"n":`...) //nolint:gocritic // it goes back below, unless it has grown large
+	b := append((*pb)[:0], `{"n":`...)
 	b = strconv.AppendUint(b, v.Sequence, 10)
 	b = append(b, `,"status":`...)
 	b = appendJSONString(b, o.Status)

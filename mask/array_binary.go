@@ -20,7 +20,7 @@ func (o *op) appendArrayBinary(dst, b []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	out := append(dst, b[:header]...) //nolint:gocritic // dst is what errors return
+	out := append(dst, b[:header]...)
 	pos := header
 	for range count {
 		end, null, ok := fieldEnd(b, pos)

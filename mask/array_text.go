@@ -10,7 +10,7 @@ func (o *op) appendArrayText(dst, b []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	out := append(dst, bounds...) //nolint:gocritic // dst is what errors return
+	out := append(dst, bounds...)
 	depth, delimiter := 0, o.typ.Kind.delimiter()
 	for pos := 0; pos < len(body); {
 		switch c := body[pos]; {

@@ -14,7 +14,7 @@ func (o *op) appendCompositeBinary(dst, b []byte) ([]byte, error) {
 	if len(b) < 4 || uint64(binary.BigEndian.Uint32(b)) != uint64(len(o.fields)) {
 		return dst, ErrMalformed
 	}
-	out := append(dst, b[:4]...) //nolint:gocritic // dst is what errors return
+	out := append(dst, b[:4]...)
 	pos := 4
 	for i := range o.fields {
 		if len(b)-pos < oidSize {
@@ -46,7 +46,7 @@ func (o *op) appendCompositeText(dst, b []byte) ([]byte, error) {
 	if len(b) < 2 || b[0] != '(' {
 		return dst, ErrMalformed
 	}
-	out := append(dst, '(') //nolint:gocritic // dst is what errors return
+	out := append(dst, '(')
 	pos := 1
 	for i := range o.fields {
 		if i > 0 {

@@ -50,7 +50,9 @@ func (w *connectWatch) end() net.Conn {
 		return w.conn
 	}
 	_ = w.conn.SetReadDeadline(time.Unix(1, 0)) // a connection that is gone is noticed by its next reader
-	<-w.done                                    // it has cancelled, if the client has left
+	if err := <-w.done; err != nil {
+		return w.conn // it has cancelled: the client has left
+	}
 	_ = w.conn.SetReadDeadline(time.Time{})
 	if len(w.early) == 0 {
 		return w.conn
