@@ -9,7 +9,7 @@ func TestBypassByObjectsAndChannels(t *testing.T) {
 	tryAll(t, []attempt{
 		{"large object in parts", []string{"SELECT lo_create(4712)", "SELECT lo_put(4712, 0, email::bytea) FROM people WHERE id = 1", "SELECT lo_get(4712)", "SELECT lo_get(4712, 0, 100)", "SELECT data FROM pg_largeobject WHERE loid = 4712"},
 			"SELECT lo_unlink(lo_create(4713))", "0"},
-		{"large object by descriptor", []string{"SELECT lo_create(4714)", "SELECT lowrite(lo_open(4714, 131072), convert_to(card, 'UTF8')) FROM people", "SELECT loread(lo_open(4714, 262144), 1000)", "SELECT lo_get(4714)"},
+		{"large object by descriptor", []string{"SELECT lo_create(4714)", "SELECT lowrite(lo_open(4714, 131072), convert_to(card, 'UTF8')) FROM people WHERE id = 1", "SELECT loread(lo_open(4714, 262144), 1000)", "SELECT lo_get(4714)"},
 			"SELECT lo_creat(-1)", "0"},
 		{"large object named by a value", []string{"SELECT lo_create(salary % 2000000000) FROM people WHERE id = 1", "SELECT lo_create((salary / 10)::oid) FROM people", "SELECT oid * 10 FROM pg_largeobject_metadata", "SELECT lo_unlink((salary / 10)::oid) FROM people"},
 			"SELECT count(*) FROM pg_largeobject_metadata", "0"},
