@@ -68,6 +68,8 @@ var constructors = []string{
 var excused = map[string]string{
 	"intercept/pgproxy/internal/pgparse.module":       "one WebAssembly instance for the process, behind its own lock",
 	"intercept/pgproxy/internal/sqlfacts.byteClasses": "a table, computed once",
+	"mask/internal/scan.beside":                       "a table, computed once",
+	"mask/internal/scan.tails":                        "a table, computed once",
 }
 
 // A manner is one source file's part of a package, with the means to check it.

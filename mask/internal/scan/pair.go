@@ -168,17 +168,18 @@ func (f *finder) valueAt(i int) (start, end int) {
 
 // valueEnd returns where the value at i ends that has such a quote, 0 without one.
 func (f *finder) valueEnd(i int, quote byte) int {
-	known, ends := &f.values[0], &valueEnds[0]
+	sort := 0
 	switch quote {
 	case '"':
-		known, ends = &f.values[1], &valueEnds[1]
+		sort = 1
 	case '\'':
-		known, ends = &f.values[2], &valueEnds[2]
+		sort = 2
 	case '`':
-		known, ends = &f.values[3], &valueEnds[3]
+		sort = 3
 	}
+	known := &f.values[sort]
 	end := known.skip(i)
-	for end < len(f.b) && end-i < maxValue && !ends[f.b[end]] {
+	for end < len(f.b) && end-i < maxValue && !valueEnds[sort][f.b[end]] {
 		end++
 	}
 	known.add(i, end)
