@@ -92,9 +92,13 @@ func newEchoRig(t *testing.T, d driver) *rig {
 func TestTheCredentialDoesNotComeBack(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d driver) {
 		r := newEchoRig(t, d)
+		tried := modes()[:5]
+		if d != onReactor {
+			tried = tried[:2] // drivers differ in how they move bytes, not in what they are
+		}
 		for _, a := range echoAttempts() {
 			t.Run(a.name, func(t *testing.T) {
-				for _, m := range modes()[:5] {
+				for _, m := range tried {
 					a.tryEcho(t, r, m)
 				}
 			})
