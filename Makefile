@@ -4,7 +4,7 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 GO          ?= go
 FUZZTIME    ?= 10s
-TESTTIMEOUT ?= 20m
+TESTTIMEOUT ?= 30m
 BENCHFLAGS  ?=
 
 # The directory of every Go module in the tree, the root's first.
