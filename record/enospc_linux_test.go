@@ -40,7 +40,9 @@ func TestFullFileSystem(t *testing.T) {
 		t.Fatalf("Close: %v", err)
 	}
 	rep := record.VerifyFile(filepath.Join(path, "s.hglog"), keys)
-	if rep.Err() != nil || rep.Reason != "disk full" || rep.Records < accepted+3 || accepted < 400 { // of 1000 in 1 MiB: checkpoints come by time, too, and the tail is reserved
+	// Half of the space holds 498 entries. That much is taken even where the writer
+	// lags behind what is reserved.
+	if rep.Err() != nil || rep.Reason != "disk full" || rep.Records < accepted+3 || accepted < 480 {
 		t.Errorf("%d accepted: %v", accepted, rep)
 	}
 }
