@@ -105,3 +105,21 @@ func FuzzStream(f *testing.F) {
 		}
 	})
 }
+
+// Neither quotes nor NULL tell anything of a value that is rewritten.
+func TestRewrittenValuesLookAlike(t *testing.T) {
+	c := config(copystream.CSV, true)
+	c.Columns = []bool{false, true}
+	c.Value = func(dst []byte, _ int, _ []byte) ([]byte, bool) { return append(dst, "masked"...), false }
+	c.Null = func(dst []byte, _ int) ([]byte, bool) { return append(dst, "masked"...), false }
+	for _, value := range []string{"plain", `"with, comma"`, `""`, ""} {
+		got, err := run(t, c, []byte("a,"+value+"\n"), 1)
+		if err != nil || string(got) != "a,masked\n" {
+			t.Errorf("%s became %q, %v", value, got, err)
+		}
+	}
+	c.Format, c.Delimiter, c.NullText = copystream.Text, '\t', `\N`
+	if got, err := run(t, c, []byte("a\t\\N\nb\t\n"), 1); err != nil || string(got) != "a\tmasked\nb\tmasked\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
