@@ -78,13 +78,14 @@ func forms(s string) []needle {
 func escapes(s string) []string {
 	backslashed := strings.ReplaceAll(s, `\`, `\\`)
 	quotes := func(s string) string { return strings.ReplaceAll(s, "'", "''") }
-	out := []string{
+	out := make([]string, 0, 27)
+	out = append(out,
 		s, backslashed, quotes(s), quotes(backslashed),
 		strings.ReplaceAll(s, `"`, `""`), strings.ReplaceAll(backslashed, `"`, `""`), strings.ReplaceAll(backslashed, `"`, `\"`), strings.ReplaceAll(backslashed, `'`, `\'`),
 		html.EscapeString(s), strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s),
 		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(s),
 		octal(s),
-	}
+	)
 	for _, u := range []string{url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(url.QueryEscape(s), "+", "%20")} {
 		out = append(out, u, lowerEscapes(u))
 	}

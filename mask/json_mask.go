@@ -36,9 +36,10 @@ func (o *op) appendDocument(dst, b []byte) ([]byte, error) {
 			return append(out, text[run:]...), nil
 		case jsonKey, jsonNull, jsonFalse:
 			continue
+		case jsonString, jsonNumber, jsonTrue:
+			out = o.appendScalar(append(out, text[run:start]...), token, text[start:end])
+			run = end
 		}
-		out = o.appendScalar(append(out, text[run:start]...), token, text[start:end])
-		run = end
 		if len(out) > most {
 			return o.redactDocument(dst, b)
 		}

@@ -112,7 +112,8 @@ func (t Type) takes(b []byte) bool {
 
 // replace appends what stands in the place of something found.
 func (d *detection) replace(dst, found []byte, k scan.Kind, t Type) ([]byte, error) {
-	a, name := action{}, ""
+	var a action
+	var name string
 	if k < scan.Kinds {
 		a, name = d.actions[k], k.String()
 	} else {
@@ -201,7 +202,7 @@ func (o *op) scrubValue(dst, value []byte) (out []byte, null bool) {
 // scrubElement appends a scalar or an array's element with what is found in it
 // replaced.
 func (o *op) scrubElement(dst, b []byte) (out []byte, err error) {
-	hit := false
+	var hit bool
 	t := o.typ.elem()
 	switch {
 	case t.Kind.isText() || t.Kind == KindXML || t.Kind.isOpaque() && o.format == Text:

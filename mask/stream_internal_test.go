@@ -80,7 +80,7 @@ func common(a, b []byte) int {
 func TestStreamAtEverySplit(t *testing.T) {
 	rules := streamRules(t)
 	short := []byte(" ada@secret.example 4111 1111 1111 1111 password=hunter2 +1 (415) 555-2671 postgres://u:p@h ")
-	for cut := range len(short) {
+	for cut := range short {
 		text := bytes.Repeat([]byte("word "), 5000)
 		text = append(append(append(text, short...), bytes.Repeat([]byte(" word"), 5000)...), short...)
 		s := rules.Stream()

@@ -229,11 +229,7 @@ func (s *session) answer(e *entry, typ byte, body []byte) error {
 	switch {
 	case typ == msgReadyForQuery && (e.kind == msgQuery || e.kind == msgSync):
 		return s.ready(e, body)
-	case typ == msgParseComplete && e.kind == msgParse:
-		s.done()
-	case typ == msgBindComplete && e.kind == msgBind:
-		s.done()
-	case typ == msgCloseComplete && e.kind == msgClose:
+	case completes(typ, e.kind):
 		s.done()
 	case typ == msgParameterDesc && e.kind == msgDescribe && e.statement != nil:
 	case typ == msgNoData && e.kind == msgDescribe:
@@ -264,6 +260,14 @@ func (s *session) answer(e *entry, typ byte, body []byte) error {
 		return unexpected(typ)
 	}
 	return nil
+}
+
+// completes reports whether an answer of type typ says that a message of the
+// client's, of type kind, has been done, and nothing else.
+func completes(typ, kind byte) bool {
+	return typ == msgParseComplete && kind == msgParse ||
+		typ == msgBindComplete && kind == msgBind ||
+		typ == msgCloseComplete && kind == msgClose
 }
 
 // done ends the head of the queue.

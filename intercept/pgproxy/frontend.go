@@ -76,6 +76,21 @@ func (s *session) authorize(ctx context.Context, cmd *policy.Command, waiting fu
 	return s.guard.AuthorizeWaiting(ctx, cmd, waiting), nil
 }
 
+// mustWait returns what a message of type typ has to wait for before it is looked
+// at, nil if nothing.
+func (s *session) mustWait(typ byte) *wait {
+	switch {
+	case s.cancelling:
+		return &wait{until: func() bool { return !s.cancelling }}
+	case s.holdsBack(typ):
+		return s.waitFor(func() bool { return s.limited == 0 })
+	case s.queueFull():
+		return s.waitFor(func() bool { return !s.queueFull() })
+	default:
+		return s.copyInDecided()
+	}
+}
+
 // fromClient consumes whole messages of in, judges them and appends what may be
 // sent to s.toServer. It stops at a message that has to wait. errEnded says that
 // the client has said goodbye.
@@ -105,16 +120,7 @@ func (s *session) fromClient(in []byte) (used int, w *wait, err error) {
 		if err != nil {
 			return used, nil, s.fail(err)
 		}
-		if s.cancelling {
-			return used, &wait{until: func() bool { return !s.cancelling }}, nil
-		}
-		if s.holdsBack(rest[0]) {
-			return used, s.waitFor(func() bool { return s.limited == 0 }), nil
-		}
-		if s.queueFull() {
-			return used, s.waitFor(func() bool { return !s.queueFull() }), nil
-		}
-		if w := s.copyInDecided(); w != nil {
+		if w := s.mustWait(rest[0]); w != nil {
 			return used, w, nil
 		}
 		if s.copyIn.active && rest[0] != msgTerminate {

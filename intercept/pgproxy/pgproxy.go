@@ -164,7 +164,7 @@ func validate(c *Config) error {
 	}
 	for _, s := range sizes {
 		if *s.value < 0 {
-			problems = append(problems, fmt.Errorf("Config.%s is negative", s.name))
+			problems = append(problems, fmt.Errorf("negative Config.%s", s.name))
 		}
 		if *s.value == 0 {
 			*s.value = s.zero

@@ -64,35 +64,46 @@ func (s *session) serverError(e *entry, body []byte) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case e != nil && e.bracket && !e.last && !f.fatal():
-		return fmt.Errorf("%w: BEGIN failed", errMalformed)
-	case e != nil && e.rollsBack && !f.fatal():
-		s.outgoing.change() // the client has been told of what counts
-	case e != nil && e.refusal != nil && !f.fatal():
-		s.outgoing.change()
-		s.outgoing.out = appendEntryRefusal(s.outgoing.out, e, f)
-	case e != nil && e.over != nil && !f.fatal() && (e.withheld || f.code == queryCanceled):
-		s.tellLimit(e, e.over)
-	case e != nil && e.collect != nil && !f.fatal():
-		s.outgoing.change()
-		e.collect.failed = f.code
-	case e != nil && e.copied != nil && !f.fatal():
-		s.copyNotDescribed(e, f)
-	case e != nil && e.run != nil && e.run.copy != nil && e.run.copy.failed != "" && !f.fatal():
-		s.outgoing.change()
-		s.outgoing.out = appendCopyError(s.outgoing.out, e.run.copy.failed)
-	default:
-		s.scrub(e, msgError, f)
-	}
 	if e == nil || f.fatal() {
+		s.scrub(e, msgError, f)
 		return nil
+	}
+	if err := s.tellError(e, f); err != nil {
+		return err
 	}
 	e.copying = false
 	s.copyInOver(e)
 	s.failed = s.failed || e.collect == nil
 	s.finish(e, intercept.Outcome{Status: "error", Failure: f.code})
 	s.skipAfterError(e)
+	return nil
+}
+
+// tellError says to the client that e has failed: with the server's words, or
+// with the gateway's where that is who made it fail, or not at all where the
+// client knows nothing of e.
+func (s *session) tellError(e *entry, f fields) error {
+	switch {
+	case e.bracket && !e.last:
+		return fmt.Errorf("%w: BEGIN failed", errMalformed)
+	case e.rollsBack:
+		s.outgoing.change() // the client has been told of what counts
+	case e.refusal != nil:
+		s.outgoing.change()
+		s.outgoing.out = appendEntryRefusal(s.outgoing.out, e, f)
+	case e.over != nil && (e.withheld || f.code == queryCanceled):
+		s.tellLimit(e, e.over)
+	case e.collect != nil:
+		s.outgoing.change()
+		e.collect.failed = f.code
+	case e.copied != nil:
+		s.copyNotDescribed(e, f)
+	case e.run != nil && e.run.copy != nil && e.run.copy.failed != "":
+		s.outgoing.change()
+		s.outgoing.out = appendCopyError(s.outgoing.out, e.run.copy.failed)
+	default:
+		s.scrub(e, msgError, f)
+	}
 	return nil
 }
 
@@ -127,13 +138,13 @@ func appendEntryRefusal(b []byte, e *entry, f fields) []byte {
 
 // notice passes on or scrubs a notice.
 func (s *session) notice(e *entry, body []byte) error {
+	if e != nil && (e.hidden && !e.bracket || e.refusal != nil) {
+		s.outgoing.change()
+		return nil //nolint:nilerr // a refusal is an answer
+	}
 	f, err := parseFields(body)
 	if err != nil {
 		return err
-	}
-	if e != nil && (e.hidden && !e.bracket || e.refusal != nil) {
-		s.outgoing.change()
-		return nil
 	}
 	s.scrub(e, msgNotice, f)
 	return nil

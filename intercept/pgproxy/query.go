@@ -110,20 +110,9 @@ func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refus
 		return nil, w, refusal
 	}
 	c := s.shelf.newest.Load()
-	r := c.remembered(q)
-	if r == nil {
-		if usesNames(q) {
-			if w := s.settled(); w != nil {
-				return nil, w, nil
-			}
-		}
-		r = c.resolve(q, meaning{statement: s.statementCalled, cursor: s.cursorCalled})
-		if r.refusal == nil {
-			r.refusal = s.proxy.cfg.Propagate.refusal(q)
-		}
-		if !r.usesNames {
-			c.remember(q, r)
-		}
+	r, w := s.resolveWith(c, q)
+	if w != nil {
+		return nil, w, nil
 	}
 	if r.unknown && !s.shelf.stale.Swap(true) && time.Since(c.loaded) > minRefresh {
 		if w, refusal := s.refreshCatalogue(); w != nil || refusal != nil {
@@ -131,6 +120,26 @@ func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refus
 		}
 	}
 	return r, nil, r.refusal
+}
+
+// resolveWith resolves q by the catalogue c, or remembers that this was done.
+func (s *session) resolveWith(c *catalogue, q *sqlfacts.Query) (*resolved, *wait) {
+	if r := c.remembered(q); r != nil {
+		return r, nil
+	}
+	if usesNames(q) {
+		if w := s.settled(); w != nil {
+			return nil, w
+		}
+	}
+	r := c.resolve(q, meaning{statement: s.statementCalled, cursor: s.cursorCalled})
+	if r.refusal == nil {
+		r.refusal = s.proxy.cfg.Propagate.refusal(q)
+	}
+	if !r.usesNames {
+		c.remember(q, r)
+	}
+	return r, nil
 }
 
 func usesNames(q *sqlfacts.Query) bool { return slices.ContainsFunc(q.Statements, usesName) }

@@ -44,7 +44,7 @@ func (a *allowance) take(n, most int64) bool {
 func (s *session) beginRow(n int) (bool, error) {
 	e := s.queue.front()
 	if e == nil || e.hidden || e.refusal != nil || e.run == nil || e.run.plan == nil {
-		return false, nil
+		return false, nil //nolint:nilerr // a refusal is an answer
 	}
 	if err := s.trusted(); err != nil {
 		return false, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -41,7 +42,8 @@ func (w *rawClient) answer(n int) string {
 func (w *rawClient) closed() {
 	w.t.Helper()
 	b, err := io.ReadAll(w.conn)
-	if e, ok := err.(net.Error); ok && e.Timeout() || len(b) > 0 {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() || len(b) > 0 {
 		w.t.Fatalf("got %q, %v, want a closed connection", b, err)
 	}
 }

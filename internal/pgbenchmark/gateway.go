@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/headgate/gateway/internal/testserver/checkout"
@@ -147,22 +148,23 @@ func (b *bench) writeGatewayConfig(dir string, g *gatewayProcess) (string, error
 	if err := os.WriteFile(filepath.Join(policy, "bench.rego"), rego, 0o600); err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf(gatewayConfig, b.server.password, policy, records, filepath.Join(dir, "signing.pem"))
+	var text strings.Builder
+	fmt.Fprintf(&text, gatewayConfig, b.server.password, policy, records, filepath.Join(dir, "signing.pem"))
 	for _, route := range slices.Sorted(maps.Keys(g.routes)) {
 		t, user := g.routes[route], benchUser
 		if route == routeSCRAM {
 			user = scramUser
 		}
-		text += fmt.Sprintf(routeConfig, route, net.JoinHostPort(t.host, t.port), net.JoinHostPort(b.server.host, b.server.port),
+		fmt.Fprintf(&text, routeConfig, route, net.JoinHostPort(t.host, t.port), net.JoinHostPort(b.server.host, b.server.port),
 			t.db, user, b.server.password)
 		if t.tls {
-			text += fmt.Sprintf(tlsConfig, b.certFile(), b.keyFile())
+			fmt.Fprintf(&text, tlsConfig, b.certFile(), b.keyFile())
 		} else {
-			text += plainConfig
+			text.WriteString(plainConfig)
 		}
 	}
 	path := filepath.Join(dir, "gateway.yaml")
-	return path, os.WriteFile(path, []byte(text), 0o600)
+	return path, os.WriteFile(path, []byte(text.String()), 0o600)
 }
 
 func freePort() (string, error) {

@@ -37,7 +37,7 @@ func (f *finder) pem() {
 		start := pos + at
 		pos = start + len(pemBegin)
 		title := f.b[pos:min(len(f.b), pos+maxTitle)]
-		if n := bytes.Index(title, []byte(pemMarks)); n < 0 || !bytes.Contains(title[:n], []byte(privateID)) {
+		if name, _, ok := bytes.Cut(title, []byte(pemMarks)); !ok || !bytes.Contains(name, []byte(privateID)) {
 			continue
 		}
 		if footer >= 0 && footer < pos {
