@@ -113,7 +113,11 @@ func (g *Guard) settle(start time.Time, cmd *policy.Command, decision policy.Dec
 	} else {
 		g.counters.denied.Add(1)
 	}
-	if err := g.recordCommand(cmd, decision, v); err != nil {
+	err := g.recordCommand(cmd, decision, v)
+	if errors.Is(err, errFactsTooLong) {
+		v, err = g.refuseUnrecordable(cmd, v)
+	}
+	if err != nil {
 		v = Verdict{Sequence: v.Sequence, Refusal: &Refusal{Code: CodeRecorder, Reason: "the session's record could not be kept"}}
 	}
 	g.cfg.Observer.Decided(g, cmd.Action, decision.Outcome, v, now.Sub(start))
@@ -121,6 +125,20 @@ func (g *Guard) settle(start time.Time, cmd *policy.Command, decision policy.Dec
 		g.addLabels(decision.Labels)
 	}
 	return v
+}
+
+// refuseUnrecordable takes back a Verdict of a command of which more is known than
+// can be recorded, and records its refusal without that.
+func (g *Guard) refuseUnrecordable(cmd *policy.Command, v Verdict) (Verdict, error) {
+	if v.Forward {
+		g.counters.denied.Add(1)
+		v = Verdict{Revision: v.Revision, Sequence: v.Sequence, Refusal: &Refusal{
+			Code: CodeTooLarge, Reason: "the command does more than an entry of the record has room for", Hint: "Send fewer statements at a time.",
+		}}
+	}
+	short := *cmd
+	short.Facts = &policy.Facts{Effects: []policy.Effect{}, Opaque: []string{"more effects than an entry of the record holds"}}
+	return v, g.recordCommand(&short, policy.Decision{Revision: v.Revision}, v)
 }
 
 // decide asks the policy once, within the decision timeout.

@@ -2,6 +2,7 @@ package intercept
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -54,6 +55,10 @@ func keyOf(f *policy.Facts, d policy.Decision) factsKey {
 	return k
 }
 
+// errFactsTooLong says that no entry of the record has room for what an analysis
+// found. The session goes on.
+var errFactsTooLong = errors.New("intercept: more is known of the command than an entry of the record holds")
+
 // recordFacts returns the number of the pair, which is in the record.
 func (g *Guard) recordFacts(f *policy.Facts, d policy.Decision) (int, error) {
 	key := keyOf(f, d)
@@ -66,6 +71,9 @@ func (g *Guard) recordFacts(f *policy.Facts, d policy.Decision) (int, error) {
 	payload, err := json.Marshal(factsRecord{Ref: x.next + 1, Facts: f, Decision: &d})
 	if err != nil {
 		return 0, g.fail(err)
+	}
+	if len(payload) > record.MaxPayload {
+		return 0, errFactsTooLong
 	}
 	if err := g.append(record.TypeFacts, 0, payload); err != nil {
 		return 0, err

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -264,6 +265,35 @@ func TestLongCommandIsRecordedWhole(t *testing.T) {
 	sum := sha256.Sum256([]byte(whole.String()))
 	if short.N != v.Sequence || !short.Forward || short.Long != whole.Len() || short.SHA256 != hex.EncodeToString(sum[:]) {
 		t.Errorf("%+v", short)
+	}
+}
+
+// A command of which more is known than an entry holds is refused, and the session
+// goes on.
+func TestFactsTooLongToRecord(t *testing.T) {
+	r := connected(t)
+	facts := &policy.Facts{Opaque: []string{}}
+	for i := range 20_000 {
+		facts.Effects = append(facts.Effects, policy.Effect{Verb: policy.VerbRead, Kind: "table", Name: fmt.Sprintf("public.some_table_of_many_%d", i)})
+	}
+	before := r.Snapshot().Counters
+	v := r.Authorize(t.Context(), &policy.Command{Action: policy.ActionQuery, Text: "long", Facts: facts})
+	if v.Forward || v.Refused().Code != intercept.CodeTooLarge || v.Sequence == 0 {
+		t.Fatalf("%+v", v.Refused())
+	}
+	if after := r.Snapshot().Counters; after.Denied != before.Denied+1 || after.Commands != before.Commands+1 {
+		t.Errorf("%+v, before %+v", after, before)
+	}
+	commands := r.entries(record.TypeCommand)
+	if last := commands[len(commands)-1]; !strings.Contains(last, `"code":"too_large"`) || !strings.Contains(last, `"text":"long"`) {
+		t.Error(last)
+	}
+	v = r.Refuse(&policy.Command{Action: policy.ActionQuery, Facts: facts}, &intercept.Refusal{Code: intercept.CodeUnsupported})
+	if v.Forward || v.Refused().Code != intercept.CodeUnsupported {
+		t.Errorf("%+v", v.Refused())
+	}
+	if v := r.Authorize(t.Context(), query("SELECT 1")); !v.Forward {
+		t.Errorf("%+v", v.Refused())
 	}
 }
 
