@@ -195,6 +195,8 @@ func TestMalformedMessages(t *testing.T) {
 		"execute cut short":    "E\x00\x00\x00\x06\x00\x00",
 		"describe of nothing":  "D\x00\x00\x00\x06X\x00",
 		"sync with a body":     "S\x00\x00\x00\x05x",
+		"parameter format 2":   "B\x00\x00\x00\x0e\x00\x00\x00\x01\x00\x02\x00\x00\x00\x00",
+		"result format 2":      "B\x00\x00\x00\x0e\x00\x00\x00\x00\x00\x00\x00\x01\x00\x02",
 		"password again":       "p\x00\x00\x00\x06x\x00",
 	}
 	eachDriver(t, func(t *testing.T, d driver) {
