@@ -41,7 +41,7 @@ func (f *finder) pem() {
 			continue
 		}
 		if footer >= 0 && footer < pos {
-			footer = next(f.b, pos, pemEnd)
+			footer = indexFrom(f.b, pos, pemEnd)
 		}
 		end := f.keyEnd(start, pos, footer)
 		if hasRun(f.b[start:end]) {
@@ -54,8 +54,8 @@ func (f *finder) pem() {
 	}
 }
 
-// next returns where s is at or behind pos, -1 if it isn't.
-func next(b []byte, pos int, s string) int {
+// indexFrom returns where s is at or behind pos, -1 if it isn't.
+func indexFrom(b []byte, pos int, s string) int {
 	at := bytes.Index(b[pos:], []byte(s))
 	if at < 0 {
 		return -1
@@ -84,13 +84,13 @@ func (f *finder) keyEnd(start, pos, footer int) int {
 func (f *finder) putty() {
 	mac := 0
 	for pos := 0; ; {
-		start := next(f.b, pos, puttyKey)
+		start := indexFrom(f.b, pos, puttyKey)
 		if start < 0 {
 			return
 		}
 		pos = start + len(puttyKey)
 		if mac >= 0 && mac < pos {
-			mac = next(f.b, pos, puttyMAC)
+			mac = indexFrom(f.b, pos, puttyMAC)
 		}
 		if mac < 0 || mac-start > maxKey-maxTitle-len(puttyMAC) {
 			continue

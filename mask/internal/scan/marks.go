@@ -1,23 +1,5 @@
 package scan
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
-
-// A lane is a byte of a word of eight; the masks of lanes below have the highest
-// bit of each lane that is meant.
-const (
-	ones = 0x0101010101010101
-	high = 0x80 * ones
-)
-
-// within has the lanes of w that are from lo to hi, of ASCII.
-func within(w uint64, lo, hi uint64) uint64 {
-	low := w &^ high
-	return (low + (0x80-lo)*ones) &^ (low + (0x7f-hi)*ones) &^ w & high
-}
-
 // beside says which bytes beside a few digits may make them the beginning of
 // something: 1 before them, 2 behind them.
 var beside = func() (set [256]uint8) {
@@ -33,37 +15,14 @@ var beside = func() (set [256]uint8) {
 	return set
 }()
 
-// marks looks at every byte from '0' to '@'.
-func (f *finder) marks() {
-	b := f.b
-	for i := 0; i < len(b); {
-		if i+8 <= len(b) {
-			m := within(binary.LittleEndian.Uint64(b[i:]), '0', '@')
-			if m == 0 {
-				i += 8
-				continue
-			}
-			i += bits.TrailingZeros64(m) / 8
-		} else if c := b[i]; c < '0' || c > '@' {
-			i++
-			continue
-		}
-		if c := b[i]; c > '9' {
-			f.mark(i, c)
-			i++
-		} else {
-			end := i + 1
-			for end < len(b) && b[end]-'0' < 10 {
-				end++
-			}
-			if end-i >= 9 || (beside[f.at(i-1)]&1|beside[f.at(end)]&2) != 0 && isBegin(b, i, end) {
-				f.digits(i, end)
-			}
-			i = end
-		}
-		if f.hit && f.once {
-			return
-		}
+// number looks at the digits that begin at i.
+func (f *finder) number(i int) {
+	end := i + 1
+	for end < len(f.b) && isDigit(f.b[end]) {
+		end++
+	}
+	if end-i >= 9 || (beside[f.at(i-1)]&1|beside[f.at(end)]&2) != 0 && isBegin(f.b, i, end) {
+		f.digits(i, end)
 	}
 }
 

@@ -1,31 +1,14 @@
 package scan
 
-// minRun is the length of the words that runs finds.
+// minRun is the length of the words that are looked at.
 const minRun = 16
 
-// runs looks at every word of minRun letters and digits or more: one covers every
-// place that it tries.
-func (f *finder) runs() {
-	b := f.b
-	for i := minRun - 1; i < len(b); i += minRun {
-		if !isAlnum(b[i]) {
-			continue
-		}
-		start := i
-		for start > 0 && isAlnum(b[start-1]) {
-			start--
-		}
-		end := i + 1
-		for end < len(b) && isAlnum(b[end]) {
-			end++
-		}
-		if end-start >= minRun {
-			f.worded = true
-			f.run(start, end)
-			if f.stop() {
-				return
-			}
-		}
-		i = end
+// word looks at the word of minRun letters and digits or more that begins at start.
+func (f *finder) word(start int) {
+	f.worded = true
+	end := start + minRun
+	for end < len(f.b) && isAlnum(f.b[end]) {
+		end++
 	}
+	f.run(start, end)
 }

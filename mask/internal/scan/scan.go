@@ -1,9 +1,10 @@
 // Package scan finds personal data and secrets in bytes, by their form.
 //
-// A scan is one pass for rare bytes (digits, ':', '=', '@'), eight at a time, and
-// one for words of 16 letters and digits or more, looked at in every sixteenth
-// place. What either comes upon is confirmed by checks that are anchored on both
-// sides: check digits, lengths, neighbours. Every check looks at a bounded number
+// A scan is one pass that sorts the bytes into a few classes, 64 at a time, and
+// combines these into the places where something may begin: digits beside certain
+// marks, ':', '=', '@', and words of 16 letters and digits or more. What it comes
+// upon is confirmed by checks that are anchored on both sides: check digits,
+// lengths, neighbours. Every check looks at a bounded number
 // of bytes, or at bytes that no other check of its sort looks at, so that the time
 // is linear in the text whatever the text is. A scan that finds nothing does not
 // allocate.
@@ -98,8 +99,12 @@ func Any(b []byte, want Set) bool {
 	if len(b) < shortest {
 		return false
 	}
+	w, suspect := next(b, 0)
+	if !suspect {
+		return false
+	}
 	f := finder{b: b, want: want, once: true}
-	f.scan()
+	f.scan(w)
 	return f.hit
 }
 
@@ -109,9 +114,13 @@ func Append(spans []Span, b []byte, want Set) []Span {
 	if len(b) < shortest {
 		return spans
 	}
+	w, suspect := next(b, 0)
+	if !suspect {
+		return spans
+	}
 	n := len(spans)
 	f := finder{b: b, want: want}
-	f.scan()
+	f.scan(w)
 	spans = append(append(spans, f.few[:f.n]...), f.more...)
 	if len(spans) > n+1 {
 		Sort(spans[n:])
@@ -161,13 +170,11 @@ func (f *finder) found(start, end int, k Kind) {
 // stop reports whether the scan is over.
 func (f *finder) stop() bool { return f.hit && f.once }
 
-func (f *finder) scan() {
-	f.marks()
-	if f.want&(Of(JWT)|Of(PrivateKey)|Of(APIKey)|Of(Secret)) != 0 && !f.stop() {
-		f.runs()
-		if f.worded && f.want.Has(PrivateKey) && !f.stop() {
-			f.blocks()
-		}
+// scan looks at the text, of which w is the first window with anything to look at.
+func (f *finder) scan(w window) {
+	f.places(w)
+	if f.worded && f.want.Has(PrivateKey) && !f.stop() {
+		f.blocks()
 	}
 }
 
