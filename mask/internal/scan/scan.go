@@ -4,10 +4,9 @@
 // combines these into the places where something may begin: digits beside certain
 // marks, ':', '=', '@', and words of 16 letters and digits or more. What it comes
 // upon is confirmed by checks that are anchored on both sides: check digits,
-// lengths, neighbours. Every check looks at a bounded number
-// of bytes, or at bytes that no other check of its sort looks at, so that the time
-// is linear in the text whatever the text is. A scan that finds nothing does not
-// allocate.
+// lengths, neighbours. Every check looks at a bounded number of bytes, or at bytes
+// that no other check of its sort looks at, so that the time is linear in the text
+// whatever the text is. A scan that finds nothing does not allocate.
 package scan
 
 import (
