@@ -105,7 +105,7 @@ func (s *session) partial(typ byte, n int) error {
 		return nil
 	}
 	if (typ == msgDataRow || s.copying(typ)) && n >= minPartial && s.rowsPass() && s.trusted() == nil {
-		if !s.admit(s.queue.front(), n) {
+		if e := s.queue.front(); !s.admitRows(e, n, e.rowsIn(typ, nil)) {
 			s.drop()
 			return nil
 		}
@@ -218,6 +218,7 @@ func (s *session) serverMessage(typ byte, body []byte) error {
 		return s.hiddenAnswer(e, typ, body)
 	}
 	if s.withholds(typ) {
+		e.copying = e.copying && typ != msgCopyDone
 		s.outgoing.change()
 		return nil
 	}
@@ -333,7 +334,6 @@ func (s *session) commandComplete(e *entry, tag []byte) error {
 	if e.copying {
 		return unexpected(msgCommandComplete)
 	}
-	e.countCopied(status)
 	if strings.HasPrefix(status, "ROLLBACK") {
 		s.failed = true
 		s.names.rollBack()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/headgate/gateway/intercept/pgproxy/internal/copystream"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
 )
 
@@ -21,6 +22,8 @@ type copyIn struct {
 	serial uint64
 	// left is how many bytes of a long CopyData are to come.
 	left int
+	// counter counts the rows, nil where that is not asked for.
+	counter *copystream.Counter
 }
 
 // minPiece is the length from which a CopyData of the client that is not there
@@ -68,7 +71,12 @@ func (s *session) copyInBegins(e *entry, body []byte) error {
 	s.copyIn.expected--
 	s.copyIn.active = true
 	s.moved.Broadcast()
-	return nil
+	if e.over != nil { // it asks while it is being stopped
+		s.outgoing.change()
+		s.failCopyIn()
+		return nil
+	}
+	return s.countCopyIn(e.run)
 }
 
 // copyInOver notes that a message which could make the server ask for rows has
@@ -110,6 +118,8 @@ func (s *session) copyInMessage(in []byte) (used int, err error) {
 	switch {
 	case typ == msgSync && n == 0, typ == msgFlush && n == 0:
 		return headerSize, nil // the server ignores it, too
+	case typ == msgCopyDone && n == 0 && s.copyInExceeds(0, s.copyIn.counter.End()):
+		return headerSize, nil
 	case typ == msgCopyDone && n == 0, typ == msgCopyFail && whole:
 		s.toServer = append(s.toServer, in[:headerSize+n]...)
 		s.copyIn.active = false
@@ -141,7 +151,7 @@ func (s *session) copyInRest(in []byte) (used int, err error) {
 // copyInRows records data of the client and passes it on. How rows are spread over
 // messages has no meaning (manual, "COPY Operations").
 func (s *session) copyInRows(data []byte) error {
-	if len(data) == 0 {
+	if len(data) == 0 || s.copyInExceeds(len(data), s.copyIn.counter.Add(data)) {
 		return nil
 	}
 	if err := s.guard.Input(0, data); err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"github.com/headgate/gateway/intercept"
@@ -12,17 +11,6 @@ import (
 	"github.com/headgate/gateway/intercept/pgproxy/internal/pgparse"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
 )
-
-// copyUnderLimit refuses COPY where the policy limits answers: what ends a command
-// in the middle of its rows does not know of COPY.
-func (r *resolved) copyUnderLimit(x *execution) *intercept.Refusal {
-	for _, t := range r.traced {
-		if x.limit != nil && t.statement.Copy != sqlfacts.CopyNone {
-			return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "COPY is not carried under a limit", Hint: "use SELECT or INSERT"}
-		}
-	}
-	return nil
-}
 
 // copyOut is a COPY TO STDOUT whose values are masked. The server says of what it
 // sends only how many columns there are, so the gateway asks it to describe a
@@ -67,30 +55,40 @@ func (s *session) prepareCopy(x *execution) *intercept.Refusal {
 	return nil
 }
 
-func (p *Interceptor) newCopyOut(st *sqlfacts.Statement, text string) (*copyOut, error) {
-	o := st.CopyOptions
-	c := &copyOut{config: copystream.Config{NullText: o.Null, Header: o.Header, MaxValue: p.cfg.MaxMessageBytes}}
+// copyFormat is how rows are written under the options of a COPY.
+func copyFormat(o *sqlfacts.CopyOptions) (copystream.Config, error) {
+	c := copystream.Config{NullText: o.Null, Header: o.Header}
 	if o.Unknown != "" {
-		return nil, fmt.Errorf("option %q of COPY", o.Unknown)
+		return c, fmt.Errorf("option %q of COPY", o.Unknown)
 	}
 	switch o.Format {
 	case "text":
-		c.config.Format = copystream.Text
+		c.Format = copystream.Text
 	case "csv":
-		c.config.Format = copystream.CSV
+		c.Format = copystream.CSV
 	case "binary":
-		c.config.Format = copystream.Binary
+		c.Format = copystream.Binary
 	default:
-		return nil, fmt.Errorf("format %q of COPY", o.Format)
+		return c, fmt.Errorf("format %q of COPY", o.Format)
 	}
 	for _, b := range []struct {
 		to   *byte
 		text string
-	}{{&c.config.Delimiter, o.Delimiter}, {&c.config.Quote, o.Quote}, {&c.config.Escape, o.Escape}} {
+	}{{&c.Delimiter, o.Delimiter}, {&c.Quote, o.Quote}, {&c.Escape, o.Escape}} {
 		if len(b.text) == 1 {
 			*b.to = b.text[0]
 		}
 	}
+	return c, nil
+}
+
+func (p *Interceptor) newCopyOut(st *sqlfacts.Statement, text string) (*copyOut, error) {
+	config, err := copyFormat(&st.CopyOptions)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxValue = p.cfg.MaxMessageBytes
+	c := &copyOut{config: config}
 	if err := c.config.Check(); err != nil {
 		return nil, err
 	}
@@ -200,7 +198,8 @@ func (s *session) copyOutBegins(e *entry, body []byte) error {
 	if e.copying || !e.run.copies(sqlfacts.CopyToStdout) {
 		return unexpected(msgCopyOutResponse)
 	}
-	e.copying, e.rowsBefore = true, e.rows
+	e.copying = true
+	e.heading = e.run.query.traced[e.run.current].statement.CopyOptions.Header && format == 0
 	if err := s.trusted(); err != nil {
 		return err
 	}
@@ -253,7 +252,7 @@ func (s *session) copyOutData(e *entry, data []byte) error {
 		return err
 	}
 	if e.run.passes() {
-		if !s.admit(e, len(data)) {
+		if !s.admitRows(e, len(data), e.copiedRows(data)) {
 			s.outgoing.change()
 		}
 		return nil
@@ -264,8 +263,9 @@ func (s *session) copyOutData(e *entry, data []byte) error {
 func (s *session) maskCopied(e *entry, data []byte) error {
 	o := &s.outgoing
 	o.change()
-	start := len(o.out)
-	out, err := e.run.copy.stream.Write(append(o.out, msgCopyData, 0, 0, 0, 0), data)
+	start, stream := len(o.out), e.run.copy.stream
+	before := stream.Rows()
+	out, err := stream.Write(append(o.out, msgCopyData, 0, 0, 0, 0), data)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)
 	}
@@ -274,7 +274,7 @@ func (s *session) maskCopied(e *entry, data []byte) error {
 	} else {
 		binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
 	}
-	if s.admit(e, len(out)-start) {
+	if s.admitRows(e, len(out)-start, stream.Rows()-before) {
 		o.out = out
 	}
 	return nil
@@ -291,7 +291,7 @@ func (s *session) copyOutEnds(e *entry) error {
 	if !e.copying {
 		return unexpected(msgCopyDone)
 	}
-	e.copying, e.copiedOut = false, true
+	e.copying = false
 	if e.run.passes() {
 		return nil
 	}
@@ -299,16 +299,4 @@ func (s *session) copyOutEnds(e *entry) error {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)
 	}
 	return nil
-}
-
-// countCopied sets the number of rows right when a COPY has ended: headers and
-// trailers came in messages like those of rows.
-func (e *entry) countCopied(tag string) {
-	if !e.copiedOut {
-		return
-	}
-	e.copiedOut = false
-	if n, err := strconv.ParseInt(strings.TrimPrefix(tag, "COPY "), 10, 64); err == nil {
-		e.rows = e.rowsBefore + n
-	}
 }

@@ -38,7 +38,7 @@ func (s *session) drive(ctx context.Context, client net.Conn, up *upstream) erro
 		return err
 	}
 	d := &driver{session: s, client: client, server: up.conn}
-	s.attach(s.moved.Broadcast, up)
+	s.attach(d.resume, up)
 	stop := context.AfterFunc(s.guard.Context(), d.interrupt)
 	defer stop()
 	stopHost := context.AfterFunc(ctx, d.interrupt)
@@ -120,6 +120,14 @@ func (d *driver) clientBytes(ctx context.Context, buf []byte, have int) (int, []
 	}
 }
 
+// resume has whatever waits for the session look again, and sends what is urgent.
+func (d *driver) resume() {
+	d.moved.Broadcast()
+	if d.takeUrgent() {
+		_ = d.sendJudged() // a server that is gone is noticed by its reader
+	}
+}
+
 // sendJudged sends what may be sent.
 func (d *driver) sendJudged() error {
 	d.sending.Lock()
@@ -198,11 +206,7 @@ func (d *driver) serverBytes(in []byte) (int, error) {
 	d.writing.Lock()
 	defer d.writing.Unlock()
 	used, release, err := d.stepServer(in)
-	d.mu.Lock()
-	urgent := d.urgent
-	d.urgent = false
-	d.mu.Unlock()
-	if urgent { // not here: the server may have to be read from before it can take more
+	if d.takeUrgent() { // not here: the server may have to be read from before it can take more
 		d.beside.Go(func() { _ = d.sendJudged() }) // a server that is gone is noticed by its reader
 	}
 	if err != nil || len(release) == 0 {

@@ -61,7 +61,7 @@ func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdic
 	x := &execution{query: r, text: cmd.Text, verdict: v, endsTransaction: r.endsTransaction}
 	x.limit = bounds(v)
 	x.distrust = s.catalogueChanged || s.shelf.outdated() || s.shelf.inChange()
-	if refusal := r.copyUnderLimit(x); v.Forward && refusal != nil {
+	if refusal := r.copyUnderLimit(x.limit); v.Forward && refusal != nil {
 		return x, s.guard.Withhold(v, refusal)
 	}
 	if v.Forward && r.changesCatalogue {

@@ -79,15 +79,19 @@ func (s *session) authorize(ctx context.Context, cmd *policy.Command, waiting fu
 // mustWait returns what a message of type typ has to wait for before it is looked
 // at, nil if nothing.
 func (s *session) mustWait(typ byte) *wait {
-	switch {
-	case s.cancelling:
+	if s.cancelling {
 		return &wait{until: func() bool { return !s.cancelling }}
+	}
+	if w := s.copyInDecided(); w != nil {
+		return w // first: what else has to wait depends on it
+	}
+	switch {
 	case s.holdsBack(typ):
 		return s.waitFor(func() bool { return s.limited == 0 })
 	case s.queueFull():
 		return s.waitFor(func() bool { return !s.queueFull() })
 	default:
-		return s.copyInDecided()
+		return nil
 	}
 }
 
@@ -268,11 +272,11 @@ func (s *session) send(msg []byte, e entry) {
 }
 
 // holdsBack reports whether a message of the client has to wait for one that has a
-// limit. What feeds a COPY need not, nor a Flush, nor a Sync of a batch that has
-// only read: whether that is committed makes no difference.
+// limit. What comes among the rows of a COPY need not, nor a Flush, nor a Sync of a
+// batch that has only read: whether that is committed makes no difference.
 func (s *session) holdsBack(typ byte) bool {
 	switch {
-	case s.limited == 0 || typ == msgTerminate || typ == msgFlush || typ == msgCopyData || typ == msgCopyDone || typ == msgCopyFail:
+	case s.limited == 0 || s.copyIn.active || typ == msgTerminate || typ == msgFlush || typ == msgCopyData || typ == msgCopyDone || typ == msgCopyFail:
 		return false
 	case typ == msgSync:
 		return s.risky

@@ -50,6 +50,7 @@ func (s *session) startClock() {
 	l.timer = time.AfterFunc(d, func() {
 		defer l.running.Done()
 		if s.timedOut(serial, d) {
+			s.wake() // a COPY FROM may have to be failed
 			s.stop(serial)
 		}
 	})
@@ -84,6 +85,7 @@ func (s *session) timedOut(serial uint64, d time.Duration) bool {
 		return false
 	}
 	e.over = tookTooLong(d)
+	s.failCopyIn()
 	return true
 }
 

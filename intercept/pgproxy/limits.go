@@ -24,33 +24,40 @@ func bounds(v intercept.Verdict) *policy.Limit {
 // admit counts a row, or another piece of an answer, of n bytes. It reports
 // whether it may be released; otherwise the entry is withheld from there on, and
 // the server is told to stop. The entry is the head of the queue.
-func (s *session) admit(e *entry, n int) bool {
+func (s *session) admit(e *entry, n int) bool { return s.admitRows(e, n, 1) }
+
+// admitRows is admit for a piece that ends so many rows.
+func (s *session) admitRows(e *entry, n int, rows int64) bool {
 	if e.withheld {
 		return false
 	}
-	if x := e.run; x != nil && x.limit != nil {
-		if r := x.exceeded(int64(n)); r != nil {
-			s.overrun(e, r)
-			return false
-		}
+	if x := e.run; x != nil && x.limit != nil && !x.within(rows, int64(n)) {
+		s.overrun(e, x.answerExceeds(rows))
+		return false
 	}
-	e.rows++
+	e.rows += rows
 	e.bytes += int64(n)
 	return true
 }
 
-// exceeded counts one more row of n bytes and refuses the one that is too much.
-func (x *execution) exceeded(n int64) *intercept.Refusal {
+// within counts rows and bytes, and reports whether they are within the limit.
+// What is not is not counted.
+func (x *execution) within(rows, bytes int64) bool {
 	l, u := x.limit, &x.used
-	switch {
-	case l.Rows != 0 && u.rows+1 > l.Rows:
-		return limitExceeded(fmt.Sprintf("the answer has more than %d rows", l.Rows), "ask for fewer rows")
-	case l.Bytes != 0 && u.bytes+n > l.Bytes:
-		return limitExceeded(fmt.Sprintf("the answer is longer than %d bytes", l.Bytes), "ask for fewer rows or columns")
+	if l.Rows != 0 && u.rows+rows > l.Rows || l.Bytes != 0 && u.bytes+bytes > l.Bytes {
+		return false
 	}
-	u.rows++
-	u.bytes += n
-	return nil
+	u.rows += rows
+	u.bytes += bytes
+	return true
+}
+
+// answerExceeds says which limit so many more rows of an answer are beyond.
+func (x *execution) answerExceeds(rows int64) *intercept.Refusal {
+	if l := x.limit; l.Rows != 0 && x.used.rows+rows > l.Rows {
+		return limitExceeded(fmt.Sprintf("the answer has more than %d rows", l.Rows), "ask for fewer rows")
+	}
+	return limitExceeded(fmt.Sprintf("the answer is longer than %d bytes", x.limit.Bytes), "ask for fewer rows or columns")
 }
 
 // exceeds reports whether a row of n bytes, which is too long to be masked, exceeds

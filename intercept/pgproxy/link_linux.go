@@ -129,6 +129,9 @@ func (l *link) resume() {
 	buf := make([]byte, readBuffer)
 	for more := true; more; {
 		l.io.Lock()
+		if !l.closed {
+			l.sendUrgent()
+		}
 		more = l.turn(buf)
 		l.io.Unlock()
 	}
@@ -289,11 +292,7 @@ func (l *link) waitOver() bool {
 
 // sendUrgent sends what the server's own direction has to say.
 func (l *link) sendUrgent() {
-	l.mu.Lock()
-	urgent := l.urgent
-	l.urgent = false
-	l.mu.Unlock()
-	if urgent {
+	if l.takeUrgent() {
 		l.sendJudged()
 	}
 }

@@ -42,11 +42,9 @@ type entry struct {
 
 	// copyIn is the message's number in copyIn.serial, zero for one that can't make
 	// the server ask for rows. copying says that the server sends rows of a COPY,
-	// copiedOut that it has; rowsBefore is how many rows of other statements came
-	// before.
-	copyIn             uint64
-	copying, copiedOut bool
-	rowsBefore         int64
+	// heading that the next is a line of names.
+	copyIn           uint64
+	copying, heading bool
 	// copied is the COPY that a hidden message asks about; closes counts its answers
 	// to Close.
 	copied *execution

@@ -165,6 +165,16 @@ func (s *session) takeJudged() []byte {
 	return out
 }
 
+// takeUrgent reports whether something has to be sent though the client has sent
+// nothing, and takes note that it will be.
+func (s *session) takeUrgent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	urgent := s.urgent
+	s.urgent = false
+	return urgent
+}
+
 // stepClient is fromClient under mu. A panic becomes the session's error: a fault
 // must not take the host program down.
 func (s *session) stepClient(in []byte) (used int, w *wait, err error) {
