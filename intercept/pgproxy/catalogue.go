@@ -27,6 +27,8 @@ type catalogue struct {
 	// builtins are the built-in functions by their names, with the strongest
 	// volatility of each.
 	builtins map[string]byte
+	// domains are the columns that hold values of a domain.
+	domains map[relationName][]reading
 	// analyze analyses the definitions of views.
 	analyze analyzeFunc
 	types   types
@@ -75,6 +77,8 @@ type relation struct {
 	runs []string
 	// rewritten says that rules turn writes into other statements.
 	rewritten bool
+	// partitionKey are the columns that decide to which partition a row belongs.
+	partitionKey []string
 	// generated are the columns that generated columns are computed from.
 	generated map[string][]string
 }

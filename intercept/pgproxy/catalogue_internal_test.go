@@ -34,6 +34,8 @@ func answersForTests() []table {
 			{"16409", "d", "1007", "-1", "0", "0", "", "f"}, {"16410", "b", "0", "-1", "16409", "0", "", "f"}, {"16411", "d", "16411", "-1", "0", "0", "", "f"},
 			{"16412", "c", "0", "-1", "0", "99", "", "f"},
 		},
+		{{"5", "3"}, {"5", "0"}, {"97", "1"}},
+		{{"public", "address", "1", "2"}, {"public", "address", "1", "3"}, {"other", "address", "2", "2"}, {"public", "address", "97", "1"}, {"public", "address", "5", "9"}},
 		{{"agent"}}, {{`"$user", public`}},
 	}
 }
@@ -111,13 +113,22 @@ func TestCatalogueIsBuilt(t *testing.T) {
 	if f, known := c.functions["similarity"]; !known || f.volatile {
 		t.Error("a function of an extension is not known, or taken for one that users made")
 	}
+	if got := c.byOID[5].partitionKey; !slices.Equal(got, []string{"item", "*"}) {
+		t.Errorf("partitioned by %q", got)
+	}
+	if got := c.domainNamed(sqlfacts.Relation{Name: "address"}); len(got) != 1 || got[0].relation != people || !slices.Equal(got[0].filtered, []string{"email", "copy"}) {
+		t.Errorf("the domain is that of %+v", got)
+	}
+	if got := c.domainNamed(sqlfacts.Relation{Schema: "other", Name: "address"}); len(got) != 1 || got[0].relation != c.byOID[2] {
+		t.Errorf("the domain of the other schema is that of %+v", got)
+	}
 	if got := c.byOID[5].columnAt(2); got != "item" {
 		t.Errorf("the second column is %q", got)
 	}
 }
 
 func TestCatalogueRefusesMalformedAnswers(t *testing.T) {
-	for i := range answersForTests()[:11] {
+	for i := range answersForTests()[:15] {
 		for _, row := range [][]string{{}, {"x"}, {"1", "2", "3", "4", "5", "6", "7"}} {
 			if i == 8 && len(row) == 1 {
 				continue // a name, as it should be

@@ -52,7 +52,7 @@ func (c *catalogue) adders() []adder {
 		{4, c.addRelation}, {4, c.addColumn}, {2, c.addInheritance}, {2, c.addDependency}, {2, c.addBlind},
 		{1, c.addRewritten}, {3, c.addGenerated}, {6, c.addFunction}, {1, c.addOperator},
 		{2, c.addDefinition}, {2, c.addBuiltin},
-		{3, c.addFieldType}, {8, c.addType},
+		{3, c.addFieldType}, {8, c.addType}, {2, c.addPartitionKey}, {4, c.addDomainColumn},
 	}
 }
 

@@ -1,8 +1,8 @@
 package pgproxy
 
 // The catalogue's queries are plain SQL on the system catalogues (manual,
-// "System Catalogs"). 1255, 1259, 2604, 2617 and 2618 are the fixed OIDs of
-// pg_proc, pg_class, pg_attrdef, pg_operator and pg_rewrite, 750 is that of array_in
+// "System Catalogs"). 1247, 1255, 1259, 2604, 2617 and 2618 are the fixed OIDs of
+// pg_type, pg_proc, pg_class, pg_attrdef, pg_operator and pg_rewrite, 750 is that of array_in
 // and 12 that of the language internal. OIDs from 16384 on are of objects that were made after
 // the database was.
 func catalogueQueries() []string {
@@ -24,7 +24,7 @@ func catalogueQueries() []string {
 		ownFunctions, ownOperators, viewDefinitions,
 		`SELECT proname, CASE max(CASE provolatile WHEN 'v' THEN 2 WHEN 's' THEN 1 ELSE 0 END) WHEN 2 THEN 'v' WHEN 1 THEN 's' ELSE 'i' END` +
 			` FROM pg_catalog.pg_proc WHERE oid < 16384 GROUP BY proname`,
-		fieldTypes, ownTypes,
+		fieldTypes, ownTypes, partitionKeys, domainColumns,
 		`SELECT current_user`,
 		`SHOW search_path`,
 	}
@@ -42,6 +42,20 @@ const (
 		` coalesce((SELECT e.enumlabel FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder LIMIT 1), ''),` +
 		` EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.oid = t.typinput AND p.prosrc = 'textin' AND p.prolang = 12)` +
 		` FROM pg_catalog.pg_type t WHERE t.oid >= 10000`
+)
+
+// partitionKeys are the columns by which tables are partitioned, 0 for an expression.
+// domainColumns are the columns in whose values there is one of a domain's, be it in
+// an array, a composite, or a domain over it.
+const (
+	partitionKeys = `SELECT p.partrelid, k FROM pg_catalog.pg_partitioned_table p, pg_catalog.unnest(p.partattrs::int2[]) k`
+	domainColumns = `WITH RECURSIVE holds (domain, class, id, sub) AS (` +
+		`SELECT t.oid, 1247::oid, t.oid, 0 FROM pg_catalog.pg_type t WHERE t.typtype = 'd' AND t.oid >= 16384` +
+		` UNION SELECT h.domain, x.class, x.id, x.sub FROM holds h CROSS JOIN LATERAL (` +
+		`SELECT d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend d WHERE h.class = 1247 AND d.refclassid = 1247 AND d.refobjid = h.id AND d.classid IN (1247, 1259)` +
+		` UNION ALL SELECT 1247, c.reltype, 0 FROM pg_catalog.pg_class c WHERE h.class = 1259 AND c.oid = h.id AND c.reltype <> 0) x (class, id, sub))` +
+		` SELECT n.nspname, t.typname, h.id, h.sub FROM holds h JOIN pg_catalog.pg_type t ON t.oid = h.domain` +
+		` JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE h.class = 1259 AND h.sub > 0`
 )
 
 // blindViews are the views that read through code: functions and operators that

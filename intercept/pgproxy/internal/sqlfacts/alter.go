@@ -121,7 +121,14 @@ func (e expr) alterCommand(c *pg.AlterTableCmd) {
 		e.node(c.GetDef())
 	}
 	switch c.GetSubtype() {
+	case pg.AlterTableType_AT_SetNotNull:
+		e.filtering().unqualified(c.GetName())
+	case pg.AlterTableType_AT_ClusterOn:
+		e.filtering().allColumns()
+	case pg.AlterTableType_AT_AttachPartition:
+		e.a.bounded(Relation{Schema: e.sc.sources[0].schema, Name: e.sc.sources[0].name}, relationOf(c.GetDef().GetPartitionCmd().GetName()))
 	case pg.AlterTableType_AT_AlterColumnType:
+		e.filtering().unqualified(c.GetName()) // values that do not fit are complained of
 		if c.GetDef().GetColumnDef().GetRawDefault() != nil {
 			e.a.wroteDerived = true
 		}
@@ -200,6 +207,12 @@ func (a *analysis) alterType(n *pg.Node) bool {
 	case *pg.Node_AlterDomainStmt:
 		a.defineNamed("ALTER DOMAIN", "domain", v.AlterDomainStmt.GetTypeName())
 		a.root().definitions([]*pg.Node{v.AlterDomainStmt.GetDef()})
+		switch v.AlterDomainStmt.GetSubtype() {
+		case "T", "N", "X": // a default, or a constraint that goes
+		default:
+			schema, name := qualifiedName(v.AlterDomainStmt.GetTypeName())
+			a.st.Domain = Relation{Schema: schema, Name: name}
+		}
 	case *pg.Node_AlterEnumStmt:
 		a.defineNamed("ALTER TYPE", "type", v.AlterEnumStmt.GetTypeName())
 	case *pg.Node_AlterTypeStmt:

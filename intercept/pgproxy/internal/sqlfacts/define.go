@@ -78,6 +78,9 @@ func (a *analysis) createTable(s *pg.CreateStmt, tag, kind string) {
 	a.defineRelation(tag, kind, s.GetRelation())
 	for _, n := range s.GetInhRelations() {
 		a.relation(policy.VerbDefine, "table", n.GetRangeVar())
+		if s.GetPartbound() != nil {
+			a.bounded(relationOf(n.GetRangeVar()))
+		}
 	}
 	e := a.on(s.GetRelation())
 	e.definitions(s.GetTableElts())
@@ -85,6 +88,25 @@ func (a *analysis) createTable(s *pg.CreateStmt, tag, kind string) {
 	e.nodes(s.GetPartspec().GetPartParams())
 	if s.GetPartbound() != nil {
 		e.generic(s.GetPartbound().ProtoReflect())
+	}
+}
+
+// bounded notes tables whose rows are held against the bounds of a partition: those
+// of the partition, and of the one that takes what fits nowhere else.
+func (a *analysis) bounded(tables ...Relation) { a.st.Bounded = append(a.st.Bounded, tables...) }
+
+func relationOf(rv *pg.RangeVar) Relation {
+	return Relation{Schema: rv.GetSchemaname(), Name: rv.GetRelname()}
+}
+
+// filtersOf walks conditions that will decide which rows of a table are met.
+func (a *analysis) filtersOf(rv *pg.RangeVar, conditions ...*pg.Node) {
+	read := &use{verb: policy.VerbRead, kind: "table", schema: rv.GetSchemaname(), name: rv.GetRelname()}
+	e := a.root()
+	e.sc.sources = []*source{{name: rv.GetRelname(), schema: rv.GetSchemaname(), use: read}}
+	e.filtering().nodes(conditions)
+	if len(read.filtered.list) > 0 {
+		a.uses = append(a.uses, read)
 	}
 }
 
@@ -189,6 +211,6 @@ func (a *analysis) statistics(s *pg.CreateStatsStmt) {
 		if name := n.GetStatsElem().GetName(); name != "" {
 			e.unqualified(name)
 		}
-		e.node(n.GetStatsElem().GetExpr())
+		e.filtering().node(n.GetStatsElem().GetExpr()) // ANALYZE fails where it does
 	}
 }

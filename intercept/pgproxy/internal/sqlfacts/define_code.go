@@ -136,5 +136,5 @@ func (a *analysis) createRule(s *pg.RuleStmt) {
 func (a *analysis) policyStmt(tag, name string, table *pg.RangeVar, quals ...*pg.Node) {
 	a.define(tag, "policy", table.GetSchemaname(), name)
 	a.relation(policy.VerbGrant, "table", table)
-	a.on(table).nodes(quals)
+	a.filtersOf(table, quals...)
 }

@@ -113,7 +113,7 @@ func (a *analysis) published(objects []*pg.Node, all bool) {
 		for _, c := range stringsOf(spec.GetPubtable().GetColumns()) {
 			a.reference(u, ColumnRef{Name: c}, false)
 		}
-		a.on(spec.GetPubtable().GetRelation()).node(spec.GetPubtable().GetWhereClause())
+		a.filtersOf(spec.GetPubtable().GetRelation(), spec.GetPubtable().GetWhereClause())
 	}
 }
 

@@ -119,6 +119,11 @@ type Statement struct {
 	// share rows with another or a column to be generated from others: whoever goes by
 	// these must look again.
 	Renames bool
+	// Domain is a domain whose values, wherever they are kept, are held against a
+	// constraint. Bounded are a partitioned table and, if it is attached, a partition,
+	// whose rows are held against the partition's bounds.
+	Domain  Relation
+	Bounded []Relation
 	// CreatesTemp says that a temporary relation comes to be, which can shadow one
 	// of the same name. A name qualified by pg_temp counts.
 	CreatesTemp bool

@@ -91,7 +91,9 @@ func (a *analysis) data(n *pg.Node) bool {
 		a.vacuum(v.VacuumStmt)
 	case *pg.Node_ClusterStmt:
 		a.st.Tag = "CLUSTER"
-		a.maintain(v.ClusterStmt.GetRelation())
+		if u := a.maintain(v.ClusterStmt.GetRelation()); v.ClusterStmt.GetRelation() != nil {
+			a.reference(u, ColumnRef{Name: "*"}, true) // rows are put in the order of an index
+		}
 	case *pg.Node_ReindexStmt:
 		a.reindex(v.ReindexStmt)
 	case *pg.Node_RefreshMatViewStmt:
@@ -133,12 +135,11 @@ func (a *analysis) eachRelation(verb, kind string, list []*pg.Node) {
 }
 
 // maintain is upkeep of one relation, or of all that the role owns.
-func (a *analysis) maintain(rv *pg.RangeVar) {
+func (a *analysis) maintain(rv *pg.RangeVar) *use {
 	if rv == nil {
-		a.effect(policy.VerbUpdate, "maintenance", "", "*")
-		return
+		return a.effect(policy.VerbUpdate, "maintenance", "", "*")
 	}
-	a.relation(policy.VerbUpdate, "maintenance", rv)
+	return a.relation(policy.VerbUpdate, "maintenance", rv)
 }
 
 func (a *analysis) vacuum(s *pg.VacuumStmt) {
