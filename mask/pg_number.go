@@ -145,14 +145,18 @@ func intBits(k Kind) int {
 	}
 }
 
-// canonicalFloat returns the bits of the float, 0 for both zeros.
+// canonicalFloat returns the bits of the float, those of 0 for both zeros and the
+// same for every NaN.
 func canonicalFloat(dst []byte, k Kind, b []byte, bin bool) ([]byte, error) {
 	x, err := readFloat(k, b, bin)
 	if err != nil {
 		return nil, err
 	}
-	if x == 0 {
+	switch {
+	case x == 0:
 		x = 0 // also for -0
+	case math.IsNaN(x):
+		x = math.NaN() // the server's has other bits
 	}
 	return binary.BigEndian.AppendUint64(dst, math.Float64bits(x)), nil
 }

@@ -75,10 +75,10 @@ func parseTimestamp(k Kind, b []byte) (int64, error) {
 	return days*day + t - offset, err
 }
 
-// parseDate reads a year of four to six digits, month and day.
+// parseDate reads a year of four to seven digits, month and day.
 func parseDate(b []byte, bc bool) (int64, error) {
 	n := len(b)
-	if n < 10 || n > 12 || b[n-3] != '-' || b[n-6] != '-' {
+	if n < 10 || n > 13 || b[n-3] != '-' || b[n-6] != '-' {
 		return 0, ErrMalformed
 	}
 	year, okYear := number(b[:n-6])
@@ -144,9 +144,9 @@ func cutOffset(b []byte) ([]byte, int64, error) {
 	return b[:i], n * second, err
 }
 
-// number reads one to six digits.
+// number reads one to seven digits.
 func number(b []byte) (n int64, ok bool) {
-	if len(b) > 6 || !isDigits(b) {
+	if len(b) > 7 || !isDigits(b) {
 		return 0, false
 	}
 	for _, c := range b {
