@@ -105,15 +105,13 @@ func (s *session) partial(typ byte, n int) error {
 		return nil
 	}
 	if (typ == msgDataRow || s.copying(typ)) && n >= minPartial && s.rowsPass() && s.trusted() == nil {
-		if e := s.queue.front(); !s.admitRows(e, n, e.rowsIn(typ, nil)) {
-			s.drop()
-			return nil
-		}
-		o := &s.outgoing
-		passed := s.pass(o.in, o.at, o.end-o.at)
-		o.at += passed
-		s.passing = o.end - o.at
+		s.passPartial(n, s.queue.front().rowsIn(typ, nil))
 		return nil
+	}
+	if typ == msgFunctionResponse && n >= minPartial {
+		if begun, err := s.beginFunctionAnswer(n); begun || err != nil {
+			return err
+		}
 	}
 	if typ == msgDataRow && n > s.proxy.cfg.MaxRowBytes && s.exceeds(n) {
 		s.drop()
@@ -130,6 +128,19 @@ func (s *session) partial(typ byte, n int) error {
 	return nil
 }
 
+// passPartial begins to pass on a message of n bytes, which ends so many rows, and
+// whose own end has not come yet.
+func (s *session) passPartial(n int, rows int64) {
+	if !s.admitRows(s.queue.front(), n, rows) {
+		s.drop()
+		return
+	}
+	o := &s.outgoing
+	passed := s.pass(o.in, o.at, o.end-o.at)
+	o.at += passed
+	s.passing = o.end - o.at
+}
+
 // withholds reports whether a message of the server is part of an answer that is
 // withheld.
 func (s *session) withholds(typ byte) bool {
@@ -138,7 +149,7 @@ func (s *session) withholds(typ byte) bool {
 		return false
 	}
 	switch typ {
-	case msgRowDescription, msgDataRow, msgCopyOut, msgCopyData, msgCopyDone:
+	case msgRowDescription, msgDataRow, msgCopyOut, msgCopyData, msgCopyDone, msgFunctionResponse:
 		return true
 	default:
 		return false
@@ -228,6 +239,8 @@ func (s *session) serverMessage(typ byte, body []byte) error {
 // answer looks at what can only be the answer to the head of the queue.
 func (s *session) answer(e *entry, typ byte, body []byte) error {
 	switch {
+	case e.kind == msgFunctionCall:
+		return s.functionAnswer(e, typ, body)
 	case typ == msgReadyForQuery && (e.kind == msgQuery || e.kind == msgSync):
 		return s.ready(e, body)
 	case completes(typ, e.kind):
@@ -301,7 +314,7 @@ func (s *session) ready(e *entry, body []byte) error {
 		s.finish(e, intercept.Outcome{Status: e.status})
 	}
 	s.namesPending -= e.renames
-	s.status = body[0]
+	s.status, s.unseenRan = body[0], false
 	s.answered++
 	if s.status == statusIdle {
 		s.names.endTransaction(s.answered, !s.failed)

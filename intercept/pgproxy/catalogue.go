@@ -29,6 +29,10 @@ type catalogue struct {
 	builtins map[string]byte
 	// domains are the columns that hold values of a domain.
 	domains map[relationName][]reading
+	// procedures are all functions by their OIDs, typeNames the names of their
+	// arguments' types by the types' OIDs in decimal.
+	procedures map[uint32]*procedure
+	typeNames  map[string]string
 	// analyze analyses the definitions of views.
 	analyze analyzeFunc
 	types   types

@@ -22,10 +22,11 @@ func answersForTests() []table {
 		{{"7", "public.store"}, {"7", ""}, {"97", "x"}},
 		{{"6"}, {"8"}, {"97"}},
 		{{"1", "3", "2"}, {"97", "1", "2"}},
-		{{"public", "store", "v", "f", "f", "t"}, {"public", "Lower", "s", "t", "f", "f"}, {"public", "upper", "i", "t", "f", "f"}, {"public", "similarity", "v", "f", "t", "f"}},
+		{{"public", "store", "v", "f", "f", "t", "16500", "25", "23"}, {"public", "Lower", "s", "t", "f", "f", "16501", "23 16400", "25"}, {"public", "upper", "i", "t", "f", "f", "16502", "23", "25"}, {"public", "similarity", "v", "f", "t", "f", "16503", "25 25", "700"}},
 		{{"<~>"}},
 		{{"3", "SELECT email FROM people"}, {"4", "SELECT v.email AS x FROM v"}, {"97", "SELECT 1"}},
-		{{"now", "s"}, {"random", "v"}},
+		{{"now", "s", "1299", "pg_catalog", "", "1184"}, {"random", "v", "1598", "pg_catalog", "", "701"}, {"lower", "i", "870", "pg_catalog", "25", "25"}},
+		{{"25", "text"}, {"23", "integer"}},
 		{{"1", "23", "-1"}, {"50", "16400", "-1"}, {"50", "16402", "-1"}, {"50", "600000", "-1"}},
 		{
 			{"16400", "d", "1043", "9", "0", "0", "", "f"}, {"16401", "e", "0", "-1", "0", "0", "lo", "f"}, {"16402", "b", "0", "-1", "16401", "0", "", "f"},
@@ -127,8 +128,32 @@ func TestCatalogueIsBuilt(t *testing.T) {
 	}
 }
 
+func TestProceduresOfTheCatalogue(t *testing.T) {
+	c := catalogueForTests(t)
+	for oid, want := range map[uint32][2]string{
+		870:   {"SELECT pg_catalog.lower($1)", "SELECT pg_catalog.lower($1::text)"},
+		1299:  {"SELECT pg_catalog.now($1)", "SELECT pg_catalog.now($1)"},
+		16501: {`SELECT public."Lower"($1)`, `SELECT public."Lower"($1::integer)`},
+	} {
+		p := c.procedures[oid]
+		if got := [2]string{p.selected(1), c.selectedTyped(p, 1)}; got != want {
+			t.Errorf("%d: got %q, want %q", oid, got, want)
+		}
+	}
+	if got := c.selectedTyped(c.procedures[16501], 3); got != `SELECT public."Lower"($1::integer, $2, $3)` {
+		t.Errorf("a type without a name, and an argument too many: %s", got)
+	}
+	added := procedure{schema: "pg_catalog", name: `a"b`, own: true}
+	if got := added.selected(0); got != `SELECT "a""b"()` {
+		t.Errorf("what was added to pg_catalog: %s", got)
+	}
+	if c.procedures[noFunction] != nil {
+		t.Error("something has the OID that nothing has")
+	}
+}
+
 func TestCatalogueRefusesMalformedAnswers(t *testing.T) {
-	for i := range answersForTests()[:15] {
+	for i := range answersForTests()[:16] {
 		for _, row := range [][]string{{}, {"x"}, {"1", "2", "3", "4", "5", "6", "7"}} {
 			if i == 8 && len(row) == 1 {
 				continue // a name, as it should be

@@ -17,7 +17,7 @@ func buildCatalogue(answers []table, now time.Time, analyze analyzeFunc) (*catal
 	}
 	c := &catalogue{
 		loaded: now, byOID: map[uint32]*relation{}, byName: map[relationName]*relation{},
-		functions: map[string]function{}, operators: map[string]bool{}, builtins: map[string]byte{}, analyze: analyze,
+		functions: map[string]function{}, operators: map[string]bool{}, builtins: map[string]byte{}, procedures: map[uint32]*procedure{}, typeNames: map[string]string{}, analyze: analyze,
 	}
 	adders := c.adders()
 	for i, a := range adders {
@@ -50,8 +50,8 @@ type adder struct {
 func (c *catalogue) adders() []adder {
 	return []adder{
 		{4, c.addRelation}, {4, c.addColumn}, {2, c.addInheritance}, {2, c.addDependency}, {2, c.addBlind},
-		{1, c.addRewritten}, {3, c.addGenerated}, {6, c.addFunction}, {1, c.addOperator},
-		{2, c.addDefinition}, {2, c.addBuiltin},
+		{1, c.addRewritten}, {3, c.addGenerated}, {9, c.addFunction}, {1, c.addOperator},
+		{2, c.addDefinition}, {6, c.addBuiltin}, {2, c.addTypeName},
 		{3, c.addFieldType}, {8, c.addType}, {2, c.addPartitionKey}, {4, c.addDomainColumn},
 	}
 }
@@ -171,7 +171,7 @@ func (c *catalogue) addFunction(row []string) error {
 		f.definer = f.definer || row[5] == "t"
 		c.functions[name] = f
 	}
-	return nil
+	return c.addProcedure(row[6], row[0], row[1], row[7], row[8])
 }
 
 func (c *catalogue) addOperator(row []string) error {
@@ -193,7 +193,7 @@ func (c *catalogue) addDefinition(row []string) error {
 func (c *catalogue) addBuiltin(row []string) error {
 	name := strings.ToLower(row[0])
 	c.builtins[name] = max(c.builtins[name], volatilityOf(row[1]))
-	return nil
+	return c.addProcedure(row[2], row[3], row[0], row[4], row[5])
 }
 
 // dropCycles forgets the definitions of views that read each other in a circle,

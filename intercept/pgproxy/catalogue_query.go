@@ -22,8 +22,10 @@ func catalogueQueries() []string {
 			` OR d.classid = 1259 AND d.objid = ad.adrelid AND d.objsubid = ad.adnum` +
 			` WHERE a.attgenerated <> '' AND d.refclassid = 1259 AND d.refobjid = ad.adrelid AND d.refobjsubid NOT IN (0, ad.adnum)`,
 		ownFunctions, ownOperators, viewDefinitions,
-		`SELECT proname, CASE max(CASE provolatile WHEN 'v' THEN 2 WHEN 's' THEN 1 ELSE 0 END) WHEN 2 THEN 'v' WHEN 1 THEN 's' ELSE 'i' END` +
-			` FROM pg_catalog.pg_proc WHERE oid < 16384 GROUP BY proname`,
+		`SELECT p.proname, p.provolatile, p.oid, n.nspname, p.proargtypes, p.prorettype` +
+			` FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid < 16384`,
+		`SELECT t.oid, pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t` +
+			` WHERE t.oid IN (SELECT pg_catalog.unnest(p.proargtypes) FROM pg_catalog.pg_proc p)`,
 		fieldTypes, ownTypes, partitionKeys, domainColumns,
 		`SELECT current_user`,
 		`SHOW search_path`,
@@ -87,7 +89,7 @@ const (
 // they have the name of a built-in one, and whether an extension brought them.
 // ownOperators are the operators whose functions users made.
 const (
-	ownFunctions = `SELECT n.nspname, p.proname, p.provolatile, EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.proname = p.proname AND b.oid < 16384), ` + ofExtension + `, p.prosecdef` +
+	ownFunctions = `SELECT n.nspname, p.proname, p.provolatile, EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.proname = p.proname AND b.oid < 16384), ` + ofExtension + `, p.prosecdef, p.oid, p.proargtypes, p.prorettype` +
 		` FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384`
 	ownOperators = `SELECT DISTINCT o.oprname FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode` +
 		` WHERE p.oid >= 16384 AND p.provolatile <> 'i' AND NOT ` + ofExtension

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net"
@@ -249,7 +250,7 @@ func FuzzClientBytes(f *testing.F) {
 				t.Fatalf("cut short: %q", out)
 			}
 			switch out[0] {
-			case msgQuery, msgParse, msgBind, msgDescribe, msgExecute, msgClose, msgFlush, msgSync, msgTerminate:
+			case msgQuery, msgFunctionCall, msgParse, msgBind, msgDescribe, msgExecute, msgClose, msgFlush, msgSync, msgTerminate:
 			default:
 				t.Fatalf("a message of type %q went to the server", out[0])
 			}
@@ -304,6 +305,78 @@ func FuzzNegotiate(f *testing.F) {
 			}
 			if _, secured := conn.(*tls.Conn); secured && err == nil {
 				t.Fatal("TLS without a certificate")
+			}
+		}
+	})
+}
+
+// FuzzFunctionCall reads anything: what is taken for a FunctionCall must have all that
+// it is judged by, and be nothing else when it is written down again.
+func FuzzFunctionCall(f *testing.F) {
+	f.Add([]byte("\x00\x00\x03\x67\x00\x00\x00\x01\x00\x00\x00\x01a\x00\x00"))
+	f.Add([]byte("\x00\x00\x03\x67\x00\x01\x00\x01\x00\x02\xff\xff\xff\xff\x00\x00\x00\x02\x00\xff\x00\x01"))
+	f.Add([]byte("\x00\x00\x03\x67\x00\x02\x00\x00\x00\x01\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01a\x00\x00"))
+	f.Add([]byte("\x00\x00\x03\x67\x00\x02\x00\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00"))
+	f.Add([]byte("\x00\x00\x03\x67\x00\x00\x00\x01\xff\xff\xff\xfe\x00\x00"))
+	f.Add([]byte("\x00\x00\x03\x67\x00\x00\xff\xff\x00\x00"))
+	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, ok := parseFunctionCall(body)
+		if !ok {
+			return
+		}
+		written := binary.BigEndian.AppendUint32(nil, c.function)
+		formats, _, _ := cutFormats(body[4:])
+		written = binary.BigEndian.AppendUint16(written, uint16(len(formats)))
+		for _, format := range formats {
+			written = binary.BigEndian.AppendUint16(written, uint16(format))
+		}
+		written = binary.BigEndian.AppendUint16(written, uint16(len(c.params)))
+		for _, p := range c.params {
+			if p.Null {
+				written = append(written, 0xff, 0xff, 0xff, 0xff)
+				continue
+			}
+			value := []byte(p.Value)
+			if p.Binary {
+				value, _ = hex.DecodeString(p.Value)
+			}
+			written = append(binary.BigEndian.AppendUint32(written, uint32(len(value))), value...)
+		}
+		if written = append(written, 0, byte(c.format)); !bytes.Equal(written, body) {
+			t.Fatalf("%q was read as %+v", body, c)
+		}
+	})
+}
+
+// Of the result of a call that reaches what is masked nothing gets through, whatever a
+// server says before and behind it, and in whatever pieces.
+func FuzzHostileFunctionResponse(f *testing.F) {
+	canary := []byte("canary-4711")
+	value := append([]byte{0, 0, 0, byte(len(canary))}, canary...)
+	f.Add([]byte(nil), []byte(nil), 3)
+	f.Add([]byte("N\x00\x00\x00\x05\x00"), []byte("Z\x00\x00\x00\x05I"), 40)
+	f.Add([]byte("T\x00\x00\x00\x06\x00\x00"), []byte("D\x00\x00\x00\x06\x00\x00"), 1)
+	f.Add([]byte("V\x00\x00\x00\x08\xff\xff\xff\xff"), []byte("V\x00\x00\x00\x08\xff\xff\xff\xff"), 7)
+	f.Add([]byte("Z\x00\x00\x00\x05I"), []byte(nil), 100)
+	f.Fuzz(func(t *testing.T, before, behind []byte, piece int) {
+		if bytes.Contains(before, canary) || bytes.Contains(behind, canary) || !wholeMessages(before) || piece < 1 {
+			return
+		}
+		s := detached(t, policy.Mask{Table: "public.secret", Column: "value", Method: "redact"})
+		c := s.shelf.newest.Load()
+		c.procedures = map[uint32]*procedure{16500: {schema: "public", name: "leak", result: 25, own: true}}
+		s.feed(appendFunctionCall(nil, 16500))
+		in := append(bytes.Clone(before), appendMessage(nil, msgFunctionResponse, func(b []byte) []byte { return append(b, value...) })...)
+		in = append(in, behind...)
+		for at, end := 0, 0; at < len(in); {
+			end = min(len(in), max(end, at)+piece)
+			used, release, err := s.stepServer(bytes.Clone(in[at:end]))
+			if bytes.Contains(release, canary) {
+				t.Fatalf("released %q", release)
+			}
+			if at += used; err != nil || used == 0 && end == len(in) {
+				return
 			}
 		}
 	})

@@ -23,6 +23,8 @@ type execution struct {
 	current int
 	// plan masks the rows that are on their way; nil if their layout is not known.
 	plan *mask.Plan
+	// result describes what a call by the fast path returns.
+	result []byte
 	// limit bounds the answer, nil for not at all; used is what the answer has had
 	// of it.
 	limit *policy.Limit

@@ -100,27 +100,35 @@ func parseBind(body []byte) (*binding, bool) {
 	if !ok {
 		return nil, false
 	}
-	n, body, ok := cutInt16(body)
-	if n = int(uint16(n)); !ok || len(paramFormats) > 1 && len(paramFormats) != n || 4*n > len(body) {
+	if b.params, body, ok = cutParams(body, paramFormats); !ok {
 		return nil, false
-	}
-	b.params = make([]policy.Param, n)
-	for i := range b.params {
-		var size int
-		if size, body, ok = cutInt32(body); !ok || size > len(body) || size < -1 {
-			return nil, false
-		}
-		if size == -1 {
-			b.params[i].Null = true
-			continue
-		}
-		b.params[i] = param(body[:size], formatOf(paramFormats, i))
-		body = body[size:]
 	}
 	if b.formats, body, ok = cutFormats(body); !ok || len(body) != 0 {
 		return nil, false
 	}
 	return b, true
+}
+
+// cutParams takes a number and as many values off the front of b.
+func cutParams(b []byte, formats []int16) ([]policy.Param, []byte, bool) {
+	n, b, ok := cutInt16(b)
+	if n = int(uint16(n)); !ok || len(formats) > 1 && len(formats) != n || 4*n > len(b) {
+		return nil, nil, false
+	}
+	params := make([]policy.Param, n)
+	for i := range params {
+		var size int
+		if size, b, ok = cutInt32(b); !ok || size > len(b) || size < -1 {
+			return nil, nil, false
+		}
+		if size == -1 {
+			params[i].Null = true
+			continue
+		}
+		params[i] = param(b[:size], formatOf(formats, i))
+		b = b[size:]
+	}
+	return params, b, true
 }
 
 func param(value []byte, format int16) policy.Param {

@@ -203,7 +203,7 @@ func (s *session) clientMessage(msg []byte) (*wait, error) {
 		}
 		s.toServer = append(s.toServer, msg...)
 	case msgFunctionCall:
-		s.refuse(msgQuery, s.uncarried("fastpath function call", "function calls by the fast-path protocol are not carried"))
+		return s.functionCall(msg, body)
 	case msgCopyData, msgCopyDone, msgCopyFail:
 		// No COPY is under way: the server ignores them (manual, "COPY Operations").
 	default:
@@ -304,9 +304,15 @@ func (s *session) refuse(kind byte, r *intercept.Refusal) { s.refuseAs(kind, r, 
 
 // refuseAs is refuse with what the client is told, nil for the refusal.
 func (s *session) refuseAs(kind byte, r *intercept.Refusal, c *complaint) {
-	if kind == msgQuery || kind == msgFunctionCall {
+	switch kind {
+	case msgFunctionCall: // a Query would end the unnamed statement
+		s.toServer = appendFunctionCall(s.toServer, noFunction)
+		s.queue.push(entry{kind: kind, refusal: r, complaint: c})
+		s.nextBatch()
+		return
+	case msgQuery:
 		s.toServer = appendQuery(s.toServer, c.failing())
-		s.queue.push(entry{kind: msgQuery, refusal: r, complaint: c})
+		s.queue.push(entry{kind: kind, refusal: r, complaint: c})
 		s.nextBatch()
 		return
 	}
@@ -338,13 +344,6 @@ func (s *session) refuseOversize(typ byte, n int) {
 	r := &intercept.Refusal{Code: intercept.CodeTooLarge, Reason: fmt.Sprintf("a message of %d bytes is longer than the gateway takes", n)}
 	s.guard.Refuse(&policy.Command{Action: policy.ActionQuery, Facts: opaqueFacts("message too long to be read")}, r)
 	s.refuse(typ, r)
-}
-
-// uncarried records and returns the refusal of something that the gateway does
-// not carry.
-func (s *session) uncarried(action, reason string) *intercept.Refusal {
-	r := &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: reason}
-	return s.guard.Refuse(&policy.Command{Action: action, Facts: opaqueFacts(reason)}, r).Refused()
 }
 
 // nameless is the command of a message that is about a name without a meaning.

@@ -144,9 +144,9 @@ func (s *session) readyTooLate(e *entry, status byte) bool {
 		return false
 	case status == statusOpen: // a transaction of the client's: it must fail
 		s.outgoing.change()
-		r := e.over
+		r, kind := e.over, e.kind
 		s.finish(e, intercept.Outcome{Status: "limit exceeded", Failure: limitState(e)})
-		s.replace(e, status, func() { s.refuse(msgQuery, r) })
+		s.replace(e, status, func() { s.refuse(kind, r) })
 		return true
 	}
 	r := e.over

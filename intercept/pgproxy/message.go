@@ -47,6 +47,7 @@ const (
 	msgRowDescription    = 'T'
 	msgNegotiateProtocol = 'v'
 	msgCopyInResponse    = 'G'
+	msgFunctionResponse  = 'V'
 	msgCopyOutResponse   = 'H'
 )
 

@@ -5,8 +5,8 @@
 //
 // A client proves who it is by a token, as its password or by OAUTHBEARER, or by a
 // certificate; the user name that it claims counts for nothing. A Switch leads from
-// one listener to several routes. What the package does not carry (replication, the
-// fast-path function call) is refused with a clear error, never passed.
+// one listener to several routes. What the package does not carry, as replication, is
+// refused with a clear error, never passed.
 //
 // docs/postgresql.md is the guide for users, docs/limits.md what is not done.
 package pgproxy

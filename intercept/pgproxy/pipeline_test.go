@@ -159,7 +159,7 @@ func TestUncarriedMessages(t *testing.T) {
 		}
 		c.send(&pgproto3.CopyData{Data: []byte("1\tx\n")}, &pgproto3.CopyDone{}, &pgproto3.CopyFail{Message: "no"})
 		c.send(&pgproto3.FunctionCall{Function: 1, ResultFormatCode: 0})
-		c.expect("ERROR 0A000", "ZI")
+		c.expect("ERROR 42883", "ZI")
 		c.query("IDENTIFY_SYSTEM", "ERROR 42601", "ZI")
 		c.query("START_REPLICATION 0/0", "ERROR 42601", "ZI")
 		c.query("", "EmptyQueryResponse", "ZI")

@@ -108,14 +108,14 @@ func (s *session) tellError(e *entry, f fields) error {
 }
 
 // skipAfterError follows the server: after an error of the extended protocol it
-// skips to the next Sync; after one of a Query or a Sync it goes on.
+// skips to the next Sync; after one of a Query, a FunctionCall or a Sync it goes on.
 func (s *session) skipAfterError(e *entry) {
-	if e.kind == msgQuery || e.kind == msgSync {
+	if e.kind == msgQuery || e.kind == msgFunctionCall || e.kind == msgSync {
 		return
 	}
 	found := s.queue.abort(func(skipped *entry) {
 		s.finish(skipped, intercept.Outcome{Status: "skipped"})
-		if skipped.kind == msgQuery {
+		if skipped.kind == msgQuery || skipped.kind == msgFunctionCall {
 			s.answered++ // its ReadyForQuery does not come
 		}
 		s.namesPending -= skipped.renames
@@ -130,11 +130,17 @@ func (s *session) skipAfterError(e *entry) {
 // appendEntryRefusal appends what the client is told in place of the failing
 // message's error f.
 func appendEntryRefusal(b []byte, e *entry, f fields) []byte {
+	if e.complaint != nil && e.kind == msgFunctionCall && f.code == inFailedTransaction {
+		return appendMessage(b, msgError, func(b []byte) []byte { return append(b, f.raw...) }) // the server looks at that first
+	}
 	if e.complaint == nil {
 		return appendRefusal(b, severityError, e.refusal)
 	}
 	return appendComplaint(b, f, e.complaint)
 }
+
+// inFailedTransaction is the SQLSTATE of what is ignored until the transaction ends.
+const inFailedTransaction = "25P02"
 
 // notice passes on or scrubs a notice.
 func (s *session) notice(e *entry, body []byte) error {
@@ -246,23 +252,41 @@ func (e *entry) running() *execution {
 	return e.run
 }
 
-// parameterStatus passes on what the server reports of its settings and ends the
-// session where a change means that SQL would be read in another way than the
-// gateway reads it.
+// parameterStatus passes on what the server reports of its settings, unless code that
+// the gateway can't see could have put masked values there. It ends the session where
+// a change means that SQL would be read in another way than the gateway reads it.
 func (s *session) parameterStatus(body []byte) error {
 	name, rest, ok := cutString(body)
 	value, rest, ok2 := cutString(rest)
 	if !ok || !ok2 || len(rest) != 0 {
 		return fmt.Errorf("%w: ParameterStatus", errMalformed)
 	}
-	if err := checkSetting(name, value); err != nil || s.searched == nil {
+	if err := checkSetting(name, value); err != nil {
 		return err
+	}
+	if s.unseenRan && holdsAnyText(name) {
+		s.outgoing.change()
+		return nil
+	}
+	if s.searched == nil {
+		return nil
 	}
 	if shown := s.searched.Message(nil, []byte(value)); string(shown) != value {
 		s.outgoing.change()
 		s.outgoing.out = appendParameterStatus(s.outgoing.out, name, string(shown))
 	}
 	return nil
+}
+
+// holdsAnyText reports whether a reported setting can be given any text, and so carry
+// values away.
+func holdsAnyText(name string) bool {
+	switch name {
+	case "application_name", "TimeZone", "search_path":
+		return true
+	default:
+		return false
+	}
 }
 
 // checkSetting refuses values under which the server would read SQL differently.

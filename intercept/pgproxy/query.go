@@ -188,11 +188,12 @@ func (s *session) statementDone(e *entry) {
 		return
 	}
 	t := run.query.traced[run.current]
-	if e.kind == msgQuery {
+	if e.kind == msgQuery || e.kind == msgFunctionCall {
 		run.current++
 		run.plan = nil
 	}
 	if t.runsUnseen() {
+		s.unseenRan = s.unseenRan || run.rules != nil && run.sensitive
 		s.names.forgetCursors(s.atWork(e, t))
 		e.unseen--
 		s.unseenPending--

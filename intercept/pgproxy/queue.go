@@ -6,8 +6,8 @@ import "github.com/headgate/gateway/intercept"
 // been seen to its end. The server answers in order, so the head of the queue is
 // what it is busy with.
 type entry struct {
-	// kind is the type of the message: Query, Parse, Bind, Describe, Execute,
-	// Close or Sync.
+	// kind is the type of the message: Query, FunctionCall, Parse, Bind, Describe,
+	// Execute, Close or Sync.
 	kind byte
 	// refusal is set where a failing message was sent in place of the client's:
 	// the server's error is rewritten into the refusal.
@@ -33,7 +33,7 @@ type entry struct {
 	unseen int
 	// complaint, if set, is what the client is told in place of refusal.
 	complaint *complaint
-	// status is the last command tag of a Query.
+	// status is the last command tag of a Query, or says that a function has returned.
 	status string
 	// undo takes back what the message did to the session's names. batch is when
 	// it was sent.

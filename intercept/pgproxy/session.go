@@ -84,6 +84,9 @@ type session struct {
 	notices []byte
 	// masksSeen says that some verdict of this session had masks.
 	masksSeen bool
+	// unseenRan says that since the last ReadyForQuery code has been run that the
+	// gateway can't see, while masked columns were in reach.
+	unseenRan bool
 	// searched are the latest rules that look for something in text, nil for none.
 	searched *mask.Rules
 	// ended is why the session can't go on, fault what the client has to be told

@@ -192,6 +192,11 @@ func short(m pgproto3.BackendMessage) string {
 		return string(m.CommandTag)
 	case *pgproto3.CopyData:
 		return fmt.Sprintf("CopyData %q", m.Data)
+	case *pgproto3.FunctionCallResponse:
+		if m.Result == nil {
+			return "value NULL"
+		}
+		return fmt.Sprintf("value %q", m.Result)
 	case *pgproto3.ParameterStatus:
 		return "status " + m.Name
 	default:
