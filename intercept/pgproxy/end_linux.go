@@ -25,14 +25,21 @@ type end struct {
 	plain net.Conn
 }
 
-// read reads once, behind what is carried. It returns all that there is, nil if
-// there is nothing new.
+// maxMoved is the length up to which what is carried is moved to where the next read
+// goes, so that the read is as long as it can be. What is longer is read on in place:
+// a message that comes in many parts is not moved with each of them.
+const maxMoved = 8 << 10
+
+// read reads once, behind what is carried. It returns all that there is, in buf or
+// in carry, nil if there is nothing new. buf is longer than maxMoved.
 func (e *end) read(buf []byte) ([]byte, error) {
-	into, have := buf, 0
-	if len(e.carry) > 0 {
-		have = len(e.carry)
+	have := len(e.carry)
+	into := buf
+	if have <= maxMoved {
+		copy(buf, e.carry)
+	} else {
 		if cap(e.carry) == have {
-			e.carry = append(e.carry, make([]byte, max(have, 4096))...)[:have]
+			e.carry = append(e.carry, make([]byte, have)...)[:have]
 		}
 		into = e.carry[:cap(e.carry)]
 	}
@@ -46,13 +53,13 @@ func (e *end) read(buf []byte) ([]byte, error) {
 	return into[:have+n], nil
 }
 
-// keep carries what was not consumed, with room for the whole message.
+// keep carries what was not consumed, with room for the whole message if it is long.
 func (e *end) keep(rest []byte, needed int) {
-	if len(rest) == 0 {
+	if len(rest) <= maxMoved {
 		if cap(e.carry) > readBuffer/2 {
 			e.carry = nil
 		}
-		e.carry = e.carry[:0]
+		e.carry = append(e.carry[:0], rest...)
 		return
 	}
 	if cap(e.carry) >= max(needed, 1) && &rest[0] == &e.carry[:1][0] {

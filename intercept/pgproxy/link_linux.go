@@ -27,6 +27,7 @@ type link struct {
 	closed         bool
 	err            error
 	done           chan struct{}
+	gathering      gathering
 	beside         sync.WaitGroup // goroutines that wait for verdicts
 }
 
@@ -200,6 +201,7 @@ func (l *link) moveServer(buf []byte) bool {
 	}
 	in, err := l.server.read(buf)
 	if in != nil {
+		l.gathering.read = true
 		used, release, stepErr := l.stepServer(in)
 		if stepErr != nil {
 			l.finish(stepErr)

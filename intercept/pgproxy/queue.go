@@ -72,6 +72,8 @@ type entry struct {
 type queue struct {
 	ring       []entry
 	head, size int
+	// popped counts the entries that have left.
+	popped uint64
 }
 
 func (q *queue) push(e entry) {
@@ -105,6 +107,7 @@ func (q *queue) pop() {
 	*q.at(0) = entry{}
 	q.head = (q.head + 1) % len(q.ring)
 	q.size--
+	q.popped++
 }
 
 // abort drops the head and everything up to the next Sync, which the server skips

@@ -28,6 +28,9 @@ type reactors struct {
 	next int
 }
 
+// threadBuffer is the size of the buffer that a thread reads into.
+const threadBuffer = 128 << 10
+
 const epollEdge = 1 << 31 // EPOLLET: syscall has it as a negative int
 
 // join hands a link to a reactor.
@@ -99,7 +102,7 @@ func (r *reactor) start() error {
 		return errors.Join(fmt.Errorf("pgproxy: epoll: %w", err), syscall.Close(int(wake)), syscall.Close(epoll))
 	}
 	r.epoll, r.wake, r.links = epoll, int(wake), map[int32]*link{}
-	t := &thread{reactor: r, epoll: epoll, wake: int(wake), buf: make([]byte, readBuffer)}
+	t := &thread{reactor: r, epoll: epoll, wake: int(wake), buf: make([]byte, threadBuffer)}
 	go t.run()
 	return nil
 }
@@ -111,6 +114,8 @@ type thread struct {
 	buf         []byte
 	// again are links that had more to do when their turn was over.
 	again []*link
+	// gathering are links that wait for more than the next bytes.
+	gathering []*link
 }
 
 func (t *thread) run() {
@@ -118,11 +123,11 @@ func (t *thread) run() {
 	defer runtime.UnlockOSThread()
 	events := make([]syscall.EpollEvent, 128)
 	for {
-		timeout := -1
+		timeout := t.waitFor()
 		if len(t.again) > 0 {
 			timeout = 0
 		}
-		n, err := syscall.EpollWait(t.epoll, events, timeout)
+		n, err := epollWait(t.epoll, events, timeout)
 		if err != nil && err != syscall.EINTR {
 			n = 0
 		}
@@ -138,7 +143,7 @@ func (t *thread) run() {
 			t.event(ev)
 		}
 		for _, l := range repeat {
-			t.turn(l)
+			t.turn(l, false)
 		}
 	}
 }
@@ -168,14 +173,24 @@ func (t *thread) event(ev syscall.EpollEvent) {
 	l.io.Lock()
 	l.noteEvent(ev)
 	l.io.Unlock()
-	t.turn(l)
+	t.turn(l, false)
 }
 
-func (t *thread) turn(l *link) {
+// turn takes a turn of the link. looked says that it is because it has waited long
+// enough.
+func (t *thread) turn(l *link, looked bool) {
 	l.io.Lock()
 	more := l.turn(t.buf)
+	wait := l.gathering.armed
+	if !more {
+		wait = l.gather(looked)
+	}
 	l.io.Unlock()
 	if more {
 		t.again = append(t.again, l)
+	}
+	if wait && !l.gathering.listed {
+		l.gathering.listed = true
+		t.gathering = append(t.gathering, l)
 	}
 }
