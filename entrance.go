@@ -23,7 +23,7 @@ type Entrance struct {
 type door struct {
 	name     string
 	listener net.Listener
-	serve    func(context.Context, net.Conn, *admission) error
+	serve    func(ctx context.Context, conn net.Conn, place *admission, ended func(error))
 }
 
 // doors returns all places where clients come in.
@@ -31,31 +31,33 @@ func (g *Gateway) doors() []door {
 	var doors []door
 	for _, r := range g.routes {
 		if r.Listener != nil {
-			doors = append(doors, door{r.Name, r.Listener, func(ctx context.Context, conn net.Conn, place *admission) error {
-				return g.serve(ctx, r, conn, nil, place)
+			doors = append(doors, door{r.Name, r.Listener, func(ctx context.Context, conn net.Conn, place *admission, ended func(error)) {
+				g.begin(ctx, r, conn, nil, place, ended)
 			}})
 		}
 	}
 	for i, e := range g.cfg.Entrances {
-		doors = append(doors, door{fmt.Sprintf("entrance %d", i), e.Listener, func(ctx context.Context, conn net.Conn, place *admission) error {
-			return g.enter(ctx, e.Chooser, conn, place)
+		doors = append(doors, door{fmt.Sprintf("entrance %d", i), e.Listener, func(ctx context.Context, conn net.Conn, place *admission, ended func(error)) {
+			g.enter(ctx, e.Chooser, conn, place, ended)
 		}})
 	}
 	return doors
 }
 
-// enter serves a connection on the route that c chooses.
-func (g *Gateway) enter(ctx context.Context, c intercept.Chooser, client net.Conn, place *admission) error {
+// enter has a connection carried on the route that c chooses.
+func (g *Gateway) enter(ctx context.Context, c intercept.Chooser, client net.Conn, place *admission, ended func(error)) {
 	route, conn, err := choose(ctx, c, client)
 	if err != nil || conn == nil {
 		_ = client.Close() // err is what counts
-		return err
+		ended(err)
+		return
 	}
 	r, ok := g.routes[route]
 	if !ok {
-		return errors.Join(fmt.Errorf("%w: %q", ErrNoRoute, route), conn.Close())
+		ended(errors.Join(fmt.Errorf("%w: %q", ErrNoRoute, route), conn.Close()))
+		return
 	}
-	return g.serve(ctx, r, conn, nil, place)
+	g.begin(ctx, r, conn, nil, place, ended)
 }
 
 // choose asks c. What it panics with may hold what the client sent, so only its

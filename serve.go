@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/headgate/gateway/intercept"
@@ -73,21 +74,30 @@ func (g *Gateway) serveAccepted(d door, conn net.Conn) {
 		g.watch.logger.Info("connection refused", "route", d.name, "client", clientAddress(conn, nil), "error", err)
 		return
 	}
-	go func() {
+	client := clientAddress(conn, nil)
+	go d.serve(g.ctx, conn, place, func(err error) {
 		defer place.done()
-		if err := d.serve(g.ctx, conn, place); err != nil {
-			g.watch.logger.Info("connection ended", "route", d.name, "client", clientAddress(conn, nil), "error", err)
+		if err != nil {
+			g.watch.logger.Info("connection ended", "route", d.name, "client", client, "error", err)
 		}
-	}()
+	})
 }
 
-// serve carries one connection, which has its place. proof is set for connections
-// from in process.
-func (g *Gateway) serve(ctx context.Context, r *Route, conn net.Conn, proof *identity.Proof, place *admission) (err error) {
+// serve carries one connection, which has its place, until it has ended. proof is
+// set for connections from in process.
+func (g *Gateway) serve(ctx context.Context, r *Route, conn net.Conn, proof *identity.Proof, place *admission) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(g.ctx, func() { cancel(context.Cause(g.ctx)) }) //nolint:contextcheck // both end it
 	defer stop()
+	ended := make(chan error, 1)
+	g.begin(ctx, r, conn, proof, place, func(err error) { ended <- err })
+	return <-ended
+}
+
+// begin has one connection carried and calls ended, once, when it has ended. ctx
+// ends with the Gateway.
+func (g *Gateway) begin(ctx context.Context, r *Route, conn net.Conn, proof *identity.Proof, place *admission, ended func(error)) {
 	s := &session{gateway: g, admission: place}
 	guard, err := intercept.NewGuard(ctx, intercept.GuardConfig{
 		Session:  newSessionID(),
@@ -98,13 +108,15 @@ func (g *Gateway) serve(ctx context.Context, r *Route, conn net.Conn, proof *ide
 		Observer: s, Now: g.cfg.Now, Echoes: &g.echoes,
 	})
 	if err != nil {
-		return errors.Join(err, conn.Close())
+		ended(errors.Join(err, conn.Close()))
+		return
 	}
 	s.guard = guard
-	defer func() { err = errors.Join(err, s.close(ctx, err)) }()
-	login := time.AfterFunc(g.cfg.LoginTimeout, func() { s.expel(conn) })
-	defer login.Stop()
-	return s.intercept(ctx, r.Interceptor, conn)
+	s.login = time.AfterFunc(g.cfg.LoginTimeout, func() { s.expel(conn) })
+	s.intercept(r.Interceptor, conn, func(err error) {
+		s.login.Stop()
+		ended(errors.Join(err, s.close(ctx, err)))
+	})
 }
 
 // errLogin says that a connection took too long to prove who it is.
@@ -121,10 +133,30 @@ func (s *session) expel(conn net.Conn) {
 	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 }
 
-// intercept runs the interceptor and turns a panic into an error: one session
-// must not take the host program down. What it panicked with may hold a secret
-// and is told only if the runtime made it; the log gets the stack.
-func (s *session) intercept(ctx context.Context, i intercept.Interceptor, conn net.Conn) (err error) {
+// intercept runs the interceptor, which calls ended or has it called when it has
+// ended.
+func (s *session) intercept(i intercept.Interceptor, conn net.Conn, ended func(error)) {
+	ctx := s.guard.Context()
+	async, ok := i.(intercept.Asynchronous)
+	if !ok {
+		ended(s.guarded(conn, func() error { return i.Intercept(ctx, conn, s.guard) }))
+		return
+	}
+	var once sync.Once
+	end := func(err error) { once.Do(func() { ended(err) }) }
+	err := s.guarded(conn, func() error {
+		async.Begin(ctx, conn, s.guard, end)
+		return nil
+	})
+	if err != nil {
+		end(err)
+	}
+}
+
+// guarded turns a panic into an error: one session must not take the host program
+// down. What it panicked with may hold a secret and is told only if the runtime
+// made it; the log gets the stack.
+func (s *session) guarded(conn net.Conn, run func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.guard.End(errPanic)
@@ -136,7 +168,7 @@ func (s *session) intercept(ctx context.Context, i intercept.Interceptor, conn n
 			err = errors.Join(fmt.Errorf("%w: %s", errPanic, what), conn.Close())
 		}
 	}()
-	return i.Intercept(ctx, conn, s.guard)
+	return run()
 }
 
 var errPanic = errors.New("gateway: interceptor panicked")

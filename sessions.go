@@ -91,6 +91,8 @@ type session struct {
 	guard     *intercept.Guard
 	admission *admission
 	span      trace.Span
+	// login ends a connection that does not prove who it is.
+	login *time.Timer
 }
 
 var _ intercept.Observer = (*session)(nil)
@@ -106,6 +108,7 @@ func (s *session) info() SessionInfo {
 // SessionStarted makes the session known to Sessions and Revoke.
 func (s *session) SessionStarted(g *intercept.Guard) {
 	s.admission.prove()
+	s.login.Stop() // it holds the connection
 	s.gateway.mu.Lock()
 	s.gateway.sessions[g.Session()] = s
 	s.gateway.mu.Unlock()

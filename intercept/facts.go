@@ -20,9 +20,47 @@ type factsRecord struct {
 // factsIndex numbers the pairs of facts and decision that are in the record. Its
 // lock is held while a pair is being written: nobody refers to it before.
 type factsIndex struct {
-	mu   sync.Mutex
+	mu sync.Mutex
+	// few has the pairs as long as they are few, refs all of them after that.
+	few  []factsKey // the n-th is number n+1
 	refs map[factsKey]int
 	next int
+}
+
+// fewFacts is how many pairs are looked for one by one: a session that waits has
+// often had no more, and a map of them takes a kilobyte.
+const fewFacts = 4
+
+// find returns the number of a pair.
+func (x *factsIndex) find(key *factsKey) (int, bool) {
+	if x.refs != nil {
+		n, ok := x.refs[*key]
+		return n, ok
+	}
+	for i := range x.few {
+		if x.few[i] == *key {
+			return i + 1, true
+		}
+	}
+	return 0, false
+}
+
+// add numbers a pair that is in the record.
+func (x *factsIndex) add(key *factsKey) int {
+	x.next++
+	if x.refs == nil && len(x.few) < fewFacts {
+		x.few = append(x.few, *key)
+		return x.next
+	}
+	if x.refs == nil || len(x.refs) >= maxFacts {
+		x.refs = make(map[factsKey]int)
+		for i := range x.few {
+			x.refs[x.few[i]] = i + 1
+		}
+		x.few = nil
+	}
+	x.refs[*key] = x.next
+	return x.next
 }
 
 // maxFacts bounds the index; beyond it numbering goes on with an empty index.
@@ -65,7 +103,7 @@ func (g *Guard) recordFacts(f *policy.Facts, d policy.Decision) (int, error) {
 	x := &g.facts
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if n, ok := x.refs[key]; ok {
+	if n, ok := x.find(&key); ok {
 		return n, nil
 	}
 	payload, err := json.Marshal(factsRecord{Ref: x.next + 1, Facts: f, Decision: &d})
@@ -78,10 +116,5 @@ func (g *Guard) recordFacts(f *policy.Facts, d policy.Decision) (int, error) {
 	if err := g.append(record.TypeFacts, 0, payload); err != nil {
 		return 0, err
 	}
-	if x.refs == nil || len(x.refs) >= maxFacts {
-		x.refs = make(map[factsKey]int)
-	}
-	x.next++
-	x.refs[key] = x.next
-	return x.next, nil
+	return x.add(&key), nil
 }

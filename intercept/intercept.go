@@ -27,6 +27,17 @@ type Interceptor interface {
 	Intercept(ctx context.Context, client net.Conn, g *Guard) error
 }
 
+// An Asynchronous Interceptor can carry a session without a goroutine that waits
+// for it, whose stack would be most of what an idle session costs.
+type Asynchronous interface {
+	Interceptor
+	// Begin is as Intercept, but may return while the session goes on. It calls
+	// ended exactly once, from any goroutine and perhaps before it returns, with
+	// what Intercept would have returned and after everything of the session has
+	// ended. ended may block. If Begin panics, it has not called ended and will not.
+	Begin(ctx context.Context, client net.Conn, g *Guard, ended func(error))
+}
+
 // New makes an Interceptor of a function, for protocols that need no state of
 // their own. A nil function refuses every connection.
 func New(protocol string, f func(ctx context.Context, client net.Conn, g *Guard) error) Interceptor {

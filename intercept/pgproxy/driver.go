@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -31,12 +32,21 @@ type driver struct {
 	once    sync.Once
 }
 
-// drive runs the session until it ends and returns why, nil for an orderly end.
-func (s *session) drive(ctx context.Context, client net.Conn, up *upstream) error {
-	defer s.settleAccounts()
-	if done, err := s.driveOnReactor(ctx, client, up); done {
-		return err
+// drive runs the session, and closes both connections. It calls ended when the
+// session has ended, with the reason or nil for an orderly end, and returns at
+// once if a reactor carries the session, else after that.
+func (s *session) drive(ctx context.Context, client net.Conn, up *upstream, ended func(error)) {
+	if s.driveOnReactor(ctx, client, up, ended) {
+		return
 	}
+	err := guarded(func() error { return s.driveHere(ctx, client, up) })
+	_ = client.Close() // the peer may be gone already
+	ended(err)
+}
+
+// driveHere runs the session on this goroutine, and another one.
+func (s *session) driveHere(ctx context.Context, client net.Conn, up *upstream) (err error) {
+	defer s.settleAccounts()
 	d := &driver{session: s, client: client, server: up.conn}
 	s.attach(d.resume, up)
 	stop := context.AfterFunc(s.guard.Context(), d.interrupt)
@@ -45,11 +55,21 @@ func (s *session) drive(ctx context.Context, client net.Conn, up *upstream) erro
 	defer stopHost()
 	answers := make(chan error, 1)
 	go func() { answers <- d.pumpServer() }()
-	err := d.pumpClient(ctx)
+	err = d.pumpClient(ctx)
 	d.close(err)
 	ended := <-answers
 	d.beside.Wait()
 	return errors.Join(orderly(err), orderly(ended))
+}
+
+// guarded makes a panic an error: a session must not take the host program down.
+func guarded(run func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("pgproxy: panic: %T", r)
+		}
+	}()
+	return run()
 }
 
 // settleAccounts records, at the end of a session, the commands whose end was not

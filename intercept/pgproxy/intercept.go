@@ -16,23 +16,44 @@ import (
 	"github.com/headgate/gateway/intercept"
 )
 
-var _ intercept.Interceptor = (*Interceptor)(nil)
+var _ intercept.Asynchronous = (*Interceptor)(nil)
 
 // Intercept serves one client: startup, authentication, then the session. It
 // closes client, and the server connection that it made.
 func (p *Interceptor) Intercept(ctx context.Context, client net.Conn, g *intercept.Guard) error {
+	ended := make(chan error, 1)
+	p.Begin(ctx, client, g, func(err error) { ended <- err })
+	return <-ended
+}
+
+// Begin is as Intercept, but returns after the startup if the session needs no
+// goroutine of its own. See intercept.Asynchronous.
+func (p *Interceptor) Begin(ctx context.Context, client net.Conn, g *intercept.Guard, ended func(error)) {
 	c := &connection{proxy: p, guard: g, conn: detachable(client)}
-	defer func() { _ = c.conn.Close() }() // the peer may be gone already
-	stop := context.AfterFunc(g.Context(), func() { abandon(client) })
-	defer stop()
-	g.EnforcesLimits()
-	up, err := c.start(ctx)
+	up, err := c.open(ctx, client)
 	if err != nil || up == nil {
-		return err
+		ended(err)
+		return
 	}
-	stop()
-	defer p.cancels.forget(c.pid)
-	return c.session.drive(ctx, c.conn, up)
+	pid := c.pid
+	c.session.drive(ctx, c.conn, up, func(err error) {
+		p.cancels.forget(pid)
+		ended(err)
+	})
+}
+
+// open is start, bounded by the life of the Guard. It closes the connection if
+// there will be no session.
+func (c *connection) open(ctx context.Context, client net.Conn) (up *upstream, err error) {
+	defer func() {
+		if up == nil {
+			_ = c.conn.Close() // the peer may be gone already
+		}
+	}()
+	stop := context.AfterFunc(c.guard.Context(), func() { abandon(client) })
+	defer stop()
+	c.guard.EnforcesLimits()
+	return c.start(ctx)
 }
 
 // connection is a client before its session begins.
@@ -159,7 +180,7 @@ func (c *connection) connect(ctx context.Context, version uint32, runtime map[st
 	}
 	c.session = newSession(c.proxy, c.guard, up, shelf)
 	var key []byte
-	c.pid, key = c.proxy.cancels.issue(version, up.key.PID, c.session.cancel)
+	c.pid, key = c.proxy.cancels.issue(version, up.key.pid, c.session.cancel)
 	if err := c.welcome(up, key); err != nil {
 		c.proxy.cancels.forget(c.pid)
 		return nil, errors.Join(err, up.conn.Close())

@@ -17,10 +17,13 @@ type limiter struct {
 	// serial numbers the messages under a limit.
 	serial uint64
 	timer  *time.Timer
-	// running counts the timer and what it started, which ends with ctx.
+	// running counts the timer and what it started, which ends with what life
+	// returns.
 	running sync.WaitGroup
-	ctx     context.Context
-	cancel  context.CancelFunc
+	// over says that the session has ended; cancel, if set, ends what life returned.
+	over   bool
+	cancel context.CancelFunc
+	ctx    context.Context
 }
 
 // errUnstoppable says that the server could not be told to stop.
@@ -106,10 +109,25 @@ func (s *session) overrun(e *entry, r *intercept.Refusal) {
 	}
 }
 
+// life returns a context that ends with the session. It is made when it is needed:
+// most sessions exceed no limit.
+func (s *session) life() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := &s.limiter; l.ctx == nil {
+		l.ctx, l.cancel = context.WithCancel(s.guard.Context())
+		if l.over {
+			l.cancel()
+		}
+	}
+	return s.limiter.ctx
+}
+
 // stop asks the server to cancel the message of that number until it has.
 func (s *session) stop(serial uint64) {
+	life := s.life()
 	for s.beginStop(serial) {
-		ctx, cancel := context.WithTimeout(s.limiter.ctx, s.proxy.cfg.ConnectTimeout)
+		ctx, cancel := context.WithTimeout(life, s.proxy.cfg.ConnectTimeout)
 		err := s.cancelUpstream(ctx)
 		cancel()
 		s.mu.Lock()
@@ -124,7 +142,7 @@ func (s *session) stop(serial uint64) {
 		}
 		select {
 		case <-time.After(again):
-		case <-s.limiter.ctx.Done():
+		case <-life.Done():
 		}
 	}
 }
@@ -148,7 +166,11 @@ func (s *session) stopLimiter() {
 	s.mu.Lock()
 	s.stopClock()
 	s.moved.Broadcast()
+	s.limiter.over = true
+	cancel := s.limiter.cancel
 	s.mu.Unlock()
-	s.limiter.cancel()
+	if cancel != nil {
+		cancel()
+	}
 	s.limiter.running.Wait()
 }

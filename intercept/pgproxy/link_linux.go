@@ -15,7 +15,7 @@ import (
 type link struct {
 	*session
 	ctx     context.Context
-	reactor *reactor
+	reactor *reactor // nil before it has joined one
 
 	// io guards all that follows and the session's turns. It is taken before mu.
 	io             sync.Mutex
@@ -25,44 +25,63 @@ type link struct {
 	leaves         bool // the client has said goodbye and is sent what is left
 	gone, asking   bool // the client has closed its side; a human is asked
 	closed         bool
-	err            error
-	done           chan struct{}
 	gathering      gathering
 	beside         sync.WaitGroup // goroutines that wait for verdicts
+	// release stops the watch over the session's contexts. Set before the link joins
+	// its reactor.
+	release func()
+	ended   func(error)
 }
 
-// driveOnReactor runs the session on a reactor, if both sides are sockets, with or
+// driveOnReactor has a reactor run the session, if both sides are sockets, with or
 // without TLS, and the record takes entries without waiting for its storage. It
-// reports whether it did.
-func (s *session) driveOnReactor(ctx context.Context, client net.Conn, up *upstream) (bool, error) {
+// reports whether it has; then both connections are the reactor's, and ended is
+// called on a goroutine of its own when the session has ended.
+func (s *session) driveOnReactor(ctx context.Context, client net.Conn, up *upstream, ended func(error)) bool {
 	if !s.guard.Prompt() {
-		return false, nil
+		return false
 	}
-	l := &link{session: s, ctx: ctx, done: make(chan struct{})}
+	l := &link{session: s, ctx: ctx, ended: ended}
 	if !l.client.take(client) {
-		return false, nil
+		return false
 	}
 	if !l.server.take(up.conn) {
 		_ = syscall.Close(l.client.fd)
-		return false, nil
+		return false
 	}
 	l.client.readable, l.server.readable = true, true
 	l.client.detach()
 	l.server.detach()
 	s.attach(l.resume, up)
+	l.io.Lock() // an interrupt that comes at once waits until all is set
+	defer l.io.Unlock()
+	l.watch()
 	if err := s.proxy.reactors.join(l); err != nil {
-		return true, errors.Join(err, syscall.Close(l.client.fd), syscall.Close(l.server.fd))
+		l.finish(err)
 	}
-	return true, l.wait()
+	return true
 }
 
-// wait returns when the session has ended and nothing of it is left.
-func (l *link) wait() error {
+// watch has the session end with its contexts. The caller holds io.
+func (l *link) watch() {
 	stop := context.AfterFunc(l.guard.Context(), l.interrupt)
+	if l.release = func() { stop() }; l.ctx == l.guard.Context() {
+		return
+	}
 	stopHost := context.AfterFunc(l.ctx, l.interrupt)
-	<-l.done
-	stop()
-	stopHost()
+	l.release = func() { stop(); stopHost() }
+}
+
+// conclude ends what is left of a session that has ended for the reason err.
+func (l *link) conclude(err error) {
+	l.ended(guarded(func() error {
+		defer l.settleAccounts()
+		return l.dissolve(err)
+	}))
+}
+
+func (l *link) dissolve(err error) error {
+	l.release()
 	l.mu.Lock()
 	busy, cancel := l.queue.size > 0, l.cancelWait
 	l.mu.Unlock()
@@ -79,8 +98,8 @@ func (l *link) wait() error {
 	defer l.io.Unlock()
 	_ = syscall.Close(l.client.fd)
 	_ = syscall.Close(l.server.fd)
-	l.client.fd, l.server.fd = -1, -1 // TLS may be closed by its owner yet
-	return orderly(l.err)
+	l.client.fd, l.server.fd = -1, -1 // a late interrupt must not meet another's
+	return orderly(err)
 }
 
 // finish ends the session, with a last word to the client unless something waits
@@ -92,8 +111,10 @@ func (l *link) finish(err error) {
 	if l.leaves = errors.Is(err, errEnded) && !l.client.flush(); l.leaves {
 		return
 	}
-	l.closed, l.err = true, err
-	l.reactor.remove(l)
+	l.closed = true
+	if l.reactor != nil {
+		l.reactor.remove(l)
+	}
 	l.mu.Lock()
 	_ = l.end(errors.Join(io.EOF, err))
 	word := l.lastWord()
@@ -107,8 +128,8 @@ func (l *link) finish(err error) {
 	if len(l.server.out) == 0 {
 		l.server.farewell()
 	}
-	_ = syscall.Shutdown(l.client.fd, syscall.SHUT_RDWR) // closed by wait, which may take a moment
-	close(l.done)
+	_ = syscall.Shutdown(l.client.fd, syscall.SHUT_RDWR) // closed by conclude, which may take a moment
+	go l.conclude(err)
 }
 
 // interrupt ends the session from outside.

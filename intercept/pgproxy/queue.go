@@ -1,6 +1,10 @@
 package pgproxy
 
-import "github.com/headgate/gateway/intercept"
+import (
+	"sync"
+
+	"github.com/headgate/gateway/intercept"
+)
 
 // An entry is one message that was sent to the server and whose answer has not
 // been seen to its end. The server answers in order, so the head of the queue is
@@ -68,13 +72,25 @@ type entry struct {
 	wrapped, bracket, last, rollsBack bool
 }
 
-// queue is a ring of entries.
+// queue is a ring of entries. An empty one holds none: sessions are idle most of the
+// time, and an entry is long.
 type queue struct {
 	ring       []entry
 	head, size int
 	// popped counts the entries that have left.
 	popped uint64
+	// lent is what ring came from rings in.
+	lent *[]entry
 }
+
+// rings holds empty rings for whoever has a message on its way.
+var rings = sync.Pool{New: func() any { r := make([]entry, smallRing); return &r }}
+
+// Rings begin with smallRing entries. Those beyond largeRing are not kept.
+const (
+	smallRing = 16
+	largeRing = 1024
+)
 
 func (q *queue) push(e entry) {
 	if q.size == len(q.ring) {
@@ -85,11 +101,25 @@ func (q *queue) push(e entry) {
 }
 
 func (q *queue) grow() {
-	next := make([]entry, max(16, 2*len(q.ring)))
+	if q.ring == nil {
+		q.lent, _ = rings.Get().(*[]entry)
+		q.ring, q.head = *q.lent, 0
+		return
+	}
+	next := make([]entry, 2*len(q.ring))
 	for i := range q.size {
 		next[i] = *q.at(i)
 	}
-	q.ring, q.head = next, 0
+	clear(q.ring)
+	*q.lent, q.ring, q.head = next, next, 0
+}
+
+// giveBack returns the ring of an empty queue, whose entries are all cleared.
+func (q *queue) giveBack() {
+	if len(q.ring) <= largeRing {
+		rings.Put(q.lent)
+	}
+	q.ring, q.lent = nil, nil
 }
 
 // at returns the i-th entry from the head.
@@ -106,8 +136,10 @@ func (q *queue) front() *entry {
 func (q *queue) pop() {
 	*q.at(0) = entry{}
 	q.head = (q.head + 1) % len(q.ring)
-	q.size--
 	q.popped++
+	if q.size--; q.size == 0 {
+		q.giveBack()
+	}
 }
 
 // abort drops the head and everything up to the next Sync, which the server skips

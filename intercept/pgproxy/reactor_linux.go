@@ -48,6 +48,7 @@ func (r *reactors) join(l *link) error {
 	return chosen.add(l)
 }
 
+// add takes a link in. The caller holds the link's io.
 func (r *reactor) add(l *link) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,7 +57,6 @@ func (r *reactor) add(l *link) error {
 			return err
 		}
 	}
-	l.reactor = r
 	for _, e := range []*end{&l.client, &l.server} {
 		r.links[int32(e.fd)] = l
 		ev := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollEdge, Fd: int32(e.fd)}
@@ -65,6 +65,7 @@ func (r *reactor) add(l *link) error {
 			return fmt.Errorf("pgproxy: epoll: %w", err)
 		}
 	}
+	l.reactor = r
 	return nil
 }
 

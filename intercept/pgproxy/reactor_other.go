@@ -13,6 +13,6 @@ type reactors struct{}
 // detachable returns conn: there is nothing to take it over.
 func detachable(conn net.Conn) net.Conn { return conn }
 
-func (s *session) driveOnReactor(context.Context, net.Conn, *upstream) (bool, error) {
-	return false, nil
+func (s *session) driveOnReactor(context.Context, net.Conn, *upstream, func(error)) bool {
+	return false
 }

@@ -129,7 +129,6 @@ func newSession(p *Interceptor, g *intercept.Guard, up *upstream, shelf *shelf) 
 	s.moved.L = &s.mu
 	s.names.limit = p.cfg.MaxNames
 	s.batch = 1
-	s.limiter.ctx, s.limiter.cancel = context.WithCancel(g.Context())
 	return s
 }
 
@@ -154,7 +153,8 @@ func (s *session) noticeNow(p approve.Pending) []byte {
 func (s *session) attach(wake func(), up *upstream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wake, s.cancelUpstream = wake, up.cancel
+	key := up.key
+	s.wake, s.cancelUpstream = wake, key.cancel
 }
 
 // takeJudged returns what may be sent, good until the next call. A long buffer is not

@@ -21,18 +21,43 @@ type upstream struct {
 	conn       net.Conn
 	parameters map[string]string
 	status     byte
-	// key is the server's own cancel key, with what it takes to send it.
-	key *pgconn.HijackedConn
+	key        upstreamKey
+}
+
+// upstreamKey is a server's own cancel key, with what it takes to send it. It
+// outlives the startup, so it holds neither the credential's password nor buffers.
+type upstreamKey struct {
+	proxy   *Interceptor
+	host    upstreamHost
+	address net.Addr
+	// tls is nil for a connection without.
+	tls    *tls.Config
+	pid    uint32
+	secret []byte
 }
 
 // cancel asks the server to cancel what the connection is doing.
-func (u *upstream) cancel(ctx context.Context) error {
-	conn, err := pgconn.Construct(u.key) // of no other use: the socket is the session's
+func (k *upstreamKey) cancel(ctx context.Context) error {
+	config := *k.proxy.base
+	config.Host, config.Port = k.host.name, k.host.port
+	conn, err := pgconn.Construct(&pgconn.HijackedConn{
+		Conn: addressed{address: k.address}, TLSConfig: k.tls, PID: k.pid, SecretKey: k.secret, Config: &config,
+	})
 	if err != nil {
 		return fmt.Errorf("pgproxy: cancel: %w", err)
 	}
 	return conn.CancelRequest(ctx)
 }
+
+// addressed is what pgconn needs of a connection to find its server again.
+type addressed struct {
+	net.Conn
+
+	address net.Addr
+}
+
+// RemoteAddr returns the server's address.
+func (a addressed) RemoteAddr() net.Addr { return a.address }
 
 // dialUpstream connects and authenticates with the credential, to the first server
 // that will do. Whatever an untrusted server says, it is an error at worst.
@@ -89,8 +114,10 @@ func (p *Interceptor) dialHost(ctx context.Context, host upstreamHost, want Targ
 	if err := quiesce(hijacked); err != nil {
 		return nil, errors.Join(err, hijacked.Conn.Close())
 	}
-	hijacked.Frontend = nil // its buffers are of no more use
-	return &upstream{conn: hijacked.Conn, parameters: hijacked.ParameterStatuses, status: hijacked.TxStatus, key: hijacked}, nil
+	key := upstreamKey{
+		proxy: p, host: host, address: hijacked.Conn.RemoteAddr(), tls: hijacked.TLSConfig, pid: hijacked.PID, secret: hijacked.SecretKey,
+	}
+	return &upstream{conn: hijacked.Conn, parameters: hijacked.ParameterStatuses, status: hijacked.TxStatus, key: key}, nil
 }
 
 // quiesce makes sure that nothing but the caller reads from the connection. When
