@@ -113,7 +113,7 @@ func (g *Gateway) begin(ctx context.Context, r *Route, conn net.Conn, proof *ide
 	}
 	s.guard = guard
 	s.login = time.AfterFunc(g.cfg.LoginTimeout, func() { s.expel(conn) })
-	s.intercept(r.Interceptor, conn, func(err error) {
+	s.intercept(r.Interceptor, conn, func(err error) { //nolint:contextcheck // the Guard has it
 		s.login.Stop()
 		ended(errors.Join(err, s.close(ctx, err)))
 	})
