@@ -134,7 +134,12 @@ func (d *driver) clientBytes(ctx context.Context, buf []byte, have int) (int, []
 		if err != nil || w == nil {
 			return used, buf, have, err
 		}
-		if buf, have, err = d.await(ctx, w, buf, have); err != nil {
+		if w.until != nil {
+			buf, have, err = d.awaitServer(w, buf, used, have)
+		} else {
+			buf, have, err = d.await(ctx, w, buf, have)
+		}
+		if err != nil {
 			return used, buf, have, err
 		}
 	}
@@ -162,12 +167,9 @@ func (d *driver) sendJudged() error {
 	return err
 }
 
-// await waits for a verdict or for the server. While a human decides it goes on
-// reading, so that a client that leaves is noticed and cancels the wait.
+// await waits for a verdict. While a human decides it goes on reading, so that a
+// client that leaves is noticed and cancels the wait.
 func (d *driver) await(ctx context.Context, w *wait, buf []byte, have int) ([]byte, int, error) {
-	if w.until != nil {
-		return buf, have, d.awaitServer(w)
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d.mu.Lock()
@@ -178,13 +180,69 @@ func (d *driver) await(ctx context.Context, w *wait, buf []byte, have int) ([]by
 	return watch.end()
 }
 
-func (d *driver) awaitServer(w *wait) error {
+// awaitServer waits for answers. If they take their time it goes on reading, so that
+// a client that leaves is noticed.
+func (d *driver) awaitServer(w *wait, buf []byte, used, have int) ([]byte, int, error) {
+	watch := d.watchClient(nil, buf, have)
+	watch.cancel = func() { d.clientLeft(watch.buf[used:watch.have]) }
+	watched := make(chan struct{})
+	later := time.AfterFunc(watchAfter, func() {
+		defer close(watched)
+		_ = watch.read() // the next read tells again
+	})
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	if d.leaving {
+		d.limitGoodbye()
+	}
 	for !w.until() && d.ended == nil {
 		d.moved.Wait()
 	}
-	return d.ended
+	err := d.ended
+	d.mu.Unlock()
+	if later.Stop() {
+		return buf, have, err
+	}
+	_ = d.client.SetReadDeadline(time.Unix(1, 0)) // a connection that is gone is noticed by its next reader
+	<-watched
+	_ = d.client.SetReadDeadline(time.Time{})
+	return watch.buf, watch.have, err
+}
+
+// watchAfter is how long the client's direction waits for the server before it looks
+// whether the client is still there.
+const watchAfter = 50 * time.Millisecond
+
+// clientLeft ends the session unless the client has said goodbye, maybe in what has
+// been read of it: then what it sent before is done first.
+func (d *driver) clientLeft(read []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.leaving && !saysGoodbye(read) {
+		_ = d.end(io.EOF)
+	}
+}
+
+// limitGoodbye bounds how long a client that has said goodbye may take to read.
+func (d *driver) limitGoodbye() {
+	_ = d.client.SetWriteDeadline(time.Now().Add(d.proxy.cfg.GoodbyeTimeout)) // a connection that is gone is noticed by its reader
+}
+
+// release writes to the client in parts, of each of which a client that has said
+// goodbye must read something in time. The caller holds writing.
+func (d *driver) release(b []byte) error {
+	for len(b) > 0 {
+		d.mu.Lock()
+		if d.leaving && d.fault == nil && d.guard.Context().Err() == nil {
+			d.limitGoodbye()
+		}
+		d.mu.Unlock()
+		n, err := d.client.Write(b[:min(readBuffer, len(b))])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 // pumpServer reads from the server, records, masks and releases.
@@ -232,7 +290,7 @@ func (d *driver) serverBytes(in []byte) (int, error) {
 	if err != nil || len(release) == 0 {
 		return used, err
 	}
-	if _, err = d.client.Write(release); err == nil {
+	if err = d.release(release); err == nil {
 		d.giveBack()
 	}
 	return used, err
@@ -296,7 +354,7 @@ func (d *driver) close(cause error) {
 		busy, word := d.queue.size > 0, d.lastWord()
 		d.mu.Unlock()
 		if errors.Is(cause, errEnded) { // what was answered may be on its way still
-			_ = d.client.SetWriteDeadline(time.Now().Add(farewell))
+			d.limitGoodbye()
 			d.writing.Lock()
 			d.writing.Unlock() //nolint:staticcheck // to have waited is all
 		}

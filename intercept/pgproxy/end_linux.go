@@ -19,6 +19,8 @@ type end struct {
 	// of which the first sent bytes have been.
 	carry, out []byte
 	sent       int
+	// taken counts what the socket has taken.
+	taken uint64
 	// tls is set where TLS ends in the gateway. plain is the connection until the
 	// reactor has taken it over.
 	tls   *secured
@@ -119,6 +121,7 @@ func (e *end) send(b []byte) int {
 			return len(b)
 		default:
 			done += n
+			e.taken += uint64(n) //nolint:gosec // not negative
 		}
 	}
 	return done

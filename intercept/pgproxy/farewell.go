@@ -14,6 +14,21 @@ const farewell = time.Second
 // errTooLong says that the server sent a message that can't be held to be judged.
 var errTooLong = errors.New("pgproxy: a message of the server is too long to judge")
 
+// errUnread says that a client has said goodbye and does not read what was left for it.
+var errUnread = errors.New("pgproxy: the client does not read what it asked for before its goodbye")
+
+// saysGoodbye reports whether a Terminate is among the messages of b.
+func saysGoodbye(b []byte) bool {
+	for len(b) >= headerSize {
+		n, err := bodyLength(b)
+		if err != nil || b[0] == msgTerminate {
+			return err == nil
+		}
+		b = b[min(headerSize+n, len(b)):]
+	}
+	return false
+}
+
 // fail ends the session for a fault that the client is told of; the first reason
 // counts.
 func (s *session) fail(err error) error {

@@ -49,17 +49,24 @@ func TestLeavingAtAnyTime(t *testing.T) {
 			_ = c.conn.Close() // that is the point
 		}
 		r.eventually(t, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'", "1")
-		deadline := time.Now().Add(patience)
-		for runtime.NumGoroutine() > goroutines || openFiles(t) > files {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d goroutines and %d files, before %d and %d", runtime.NumGoroutine(), openFiles(t), goroutines, files)
-			}
-			runtime.Gosched()
-		}
+		r.wantNothingLeft(t, goroutines, files)
 		if got := r.pg.Query("SELECT count(*) FROM items WHERE id = 97"); got[0][0] != "0" {
 			t.Errorf("%s rows of a COPY that was never ended", got[0][0])
 		}
 	})
+}
+
+// wantNothingLeft waits until there are no more goroutines and descriptors than
+// there were.
+func (r *rig) wantNothingLeft(t *testing.T, goroutines, files int) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for runtime.NumGoroutine() > goroutines || openFiles(t) > files {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines and %d files, before %d and %d", runtime.NumGoroutine(), openFiles(t), goroutines, files)
+		}
+		runtime.Gosched()
+	}
 }
 
 // openFiles counts the descriptors of this process where the system tells.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/headgate/gateway/approve"
 )
@@ -26,7 +27,9 @@ type link struct {
 	gone, asking   bool // the client has closed its side; a human is asked
 	closed         bool
 	gathering      gathering
-	beside         sync.WaitGroup // goroutines that wait for verdicts
+	// goodbye looks, once the client has said it, whether it still reads.
+	goodbye *time.Timer
+	beside  sync.WaitGroup // goroutines that wait for verdicts
 	// release stops the watch over the session's contexts. Set before the link joins
 	// its reactor.
 	release func()
@@ -109,11 +112,15 @@ func (l *link) finish(err error) {
 		return
 	}
 	if l.leaves = errors.Is(err, errEnded) && !l.client.flush(); l.leaves {
+		l.limitGoodbye()
 		return
 	}
 	l.closed = true
 	if l.reactor != nil {
 		l.reactor.remove(l)
+	}
+	if l.goodbye != nil {
+		l.goodbye.Stop()
 	}
 	l.mu.Lock()
 	_ = l.end(errors.Join(io.EOF, err))
@@ -282,8 +289,17 @@ func (l *link) judgeBytes(in []byte) {
 		l.finish(err)
 		return
 	}
-	if l.waiting = w; w != nil && w.until == nil {
+	switch l.waiting = w; {
+	case w == nil:
+	case w.until == nil:
 		l.besides(w)
+	default:
+		l.mu.Lock()
+		leaving := l.leaving
+		l.mu.Unlock()
+		if leaving {
+			l.limitGoodbye()
+		}
 	}
 }
 
@@ -344,30 +360,6 @@ func (l *link) watchClient(buf []byte) {
 			l.client.carry = append(l.client.carry, buf[:n]...)
 		}
 	}
-}
-
-// clientLeft ends the session unless the client has said goodbye: then what it
-// sent before is done first, except for what a human is still asked about.
-func (l *link) clientLeft() {
-	l.mu.Lock()
-	goodbye := l.leaving || saysGoodbye(l.client.carry)
-	l.mu.Unlock()
-	l.client.readable, l.gone = false, true
-	if !goodbye || l.asking {
-		l.finish(io.EOF)
-	}
-}
-
-// saysGoodbye reports whether a Terminate is among the messages of b.
-func saysGoodbye(b []byte) bool {
-	for len(b) >= headerSize {
-		n, err := bodyLength(b)
-		if err != nil || b[0] == msgTerminate {
-			return err == nil
-		}
-		b = b[min(headerSize+n, len(b)):]
-	}
-	return false
 }
 
 // awaited is needed for what the server sends: in the middle of a row no message

@@ -97,6 +97,9 @@ type Config struct {
 	// StartupTimeout bounds everything until the client is authenticated; zero
 	// means 30 s. Waiting for an approval of the connection does not count.
 	StartupTimeout time.Duration
+	// GoodbyeTimeout bounds how long a client that has said goodbye may go without
+	// reading anything of what was sent to it before; zero means 30 s.
+	GoodbyeTimeout time.Duration
 	// ConnectTimeout bounds connecting to a server; zero means 10 s.
 	ConnectTimeout time.Duration
 	// CatalogueMaxAge bounds how old the cached catalogue may be; zero means 30 s.
@@ -175,6 +178,7 @@ func validate(c *Config) error {
 		zero  time.Duration
 	}{
 		{&c.StartupTimeout, 30 * time.Second},
+		{&c.GoodbyeTimeout, 30 * time.Second},
 		{&c.ConnectTimeout, 10 * time.Second},
 		{&c.CatalogueMaxAge, 30 * time.Second},
 	}
