@@ -39,6 +39,9 @@ type op struct {
 	format Format
 	// find is what is looked for in values that no method masks, nil for nothing.
 	find *detection
+	// flat says that a value is nothing but one text, in which find looks for nothing
+	// but the built-in kinds.
+	flat bool
 	// hit is set when something is found.
 	hit *bool
 	// whole says that nothing of a value may show, not even its structure or whether
@@ -70,6 +73,7 @@ func Compile(rules *Rules, columns []Column) (*Plan, error) {
 		default:
 			if o.find = rules.detection(c); o.find != nil {
 				p.searched++
+				o.flat = o.isFlat() && !o.find.asksHost()
 			}
 		}
 	}

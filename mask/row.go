@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"github.com/headgate/gateway/mask/internal/scan"
 )
 
 // lengthSize is the size of the length before each field of a DataRow.
@@ -47,6 +49,14 @@ func (p *Plan) Rewrite(dst, row []byte) (out []byte, changed bool, err error) {
 			out = append(out, row[run:pos]...)
 			out = o.appendField(out, row[pos+lengthSize:end])
 			run, changed = end, true
+		} else if o.flat && !null {
+			value := row[pos+lengthSize : end]
+			if w, suspect := scan.Suspect(value); suspect {
+				var hit bool
+				if out, hit = o.appendFlat(out, row[run:pos], value, w); hit {
+					run, changed = end, true
+				}
+			}
 		} else if o.find != nil && !null {
 			var hit bool
 			if out, hit = o.appendFound(out, row[run:pos], row[pos+lengthSize:end]); hit {

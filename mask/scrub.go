@@ -3,6 +3,7 @@ package mask
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/headgate/gateway/mask/internal/scan"
@@ -22,6 +23,11 @@ func (d *detection) any(b []byte) bool {
 		}
 	}
 	return false
+}
+
+// asksHost reports whether any detector of the host is asked.
+func (d *detection) asksHost() bool {
+	return slices.ContainsFunc(d.hosts, func(a action) bool { return a.method != nil })
 }
 
 // find calls the detector and checks what it returns.
@@ -150,25 +156,27 @@ func (o *op) clean(b []byte) bool {
 func (o *op) isFlat() bool { return !o.typ.Array && (o.typ.Kind.isText() || o.typ.Kind == KindXML) }
 
 // appendFound appends before, and then a field with its length, if something is
-// found in the field. A flat one is looked at once.
+// found in the field.
 func (o *op) appendFound(dst, before, value []byte) (out []byte, hit bool) {
-	if !o.isFlat() {
-		if o.clean(value) {
-			return dst, false
-		}
-		if out, hit = o.appendScrubbed(append(dst, before...), value); !hit {
-			return dst, false
-		}
-		return out, true
+	if o.clean(value) {
+		return dst, false
 	}
+	if out, hit = o.appendScrubbed(append(dst, before...), value); !hit {
+		return dst, false
+	}
+	return out, true
+}
+
+// appendFlat is appendFound for a flat value, of which w is suspect.
+func (o *op) appendFlat(dst, before, value []byte, w scan.Window) (out []byte, hit bool) {
 	var few [fewSpans]scan.Span
-	spans, err := o.find.spans(few[:0], value)
-	if err == nil && len(spans) == 0 {
+	spans := w.Append(few[:0], value, o.find.want)
+	if len(spans) == 0 {
 		return dst, false
 	}
 	dst = append(dst, before...)
 	start := len(dst)
-	out, _, err = o.find.rewrite(append(dst, 0, 0, 0, 0), value, o.typ.elem(), spans, err)
+	out, _, err := o.find.rewrite(append(dst, 0, 0, 0, 0), value, o.typ, spans, nil)
 	return endField(dst, out, start, err), true
 }
 

@@ -77,6 +77,9 @@ func (s *session) dataRow(body []byte) error {
 // searchRow releases a row of which nothing is masked but what is found in it: most
 // rows go through unchanged, without a copy.
 func (s *session) searchRow(e *entry, body []byte) error {
+	if s.outgoing.from == s.outgoing.at {
+		return s.searchInPlace(e, body)
+	}
 	row, changed, err := e.run.plan.Rewrite(s.rewritten[:0], body)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)
@@ -94,6 +97,31 @@ func (s *session) searchRow(e *entry, body []byte) error {
 	}
 	if cap(s.rewritten) > minPartial {
 		s.rewritten = nil
+	}
+	return nil
+}
+
+// searchInPlace is searchRow where no row before this one waits to go through
+// unchanged: what it becomes is written where it is released from.
+func (s *session) searchInPlace(e *entry, body []byte) error {
+	o := &s.outgoing
+	start := len(o.out)
+	out, changed, err := e.run.plan.Rewrite(append(o.out, msgDataRow, 0, 0, 0, 0), body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnmaskable, err)
+	}
+	o.out = out[:start] // with the room that it has got
+	size := len(body)
+	if changed {
+		size = len(out) - start - headerSize
+	}
+	admitted := s.admit(e, size)
+	if changed || !admitted {
+		o.change()
+	}
+	if changed && admitted {
+		binary.BigEndian.PutUint32(out[start+1:], uint32(len(out)-start-1))
+		o.out = out
 	}
 	return nil
 }

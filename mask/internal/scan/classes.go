@@ -50,7 +50,7 @@ var classOfByte = func() (of [256]uint8) {
 	return of
 }()
 
-// classifyBytes sets c to the classes of the first n bytes of b, at most a block.
+// classifyBytes sets c to the classes of the bytes of b, at most a block.
 func (c *classes) classifyBytes(b []byte) {
 	const (
 		ones   = 0x0101010101010101

@@ -20,6 +20,10 @@ GLOBL lower<>(SB), RODATA|NOPTR, $32
 DATA nibble<>+0x00(SB)/8, $0x0f0f0f0f0f0f0f0f
 GLOBL nibble<>(SB), RODATA|NOPTR, $8
 
+// sought has the classes without which only words are looked for: digits, pairs, '@'.
+DATA sought<>+0x00(SB)/8, $0x9898989898989898
+GLOBL sought<>(SB), RODATA|NOPTR, $8
+
 DATA zero<>+0x00(SB)/8, $0x3030303030303030
 GLOBL zero<>(SB), RODATA|NOPTR, $8
 
@@ -70,6 +74,10 @@ TEXT ·classifyAVX2(SB), NOSPLIT, $64-24
 	SUBQ    $32, CX
 	CLASSES(Y0, Y2)
 	CLASSES(Y1, Y3)
+	VPOR    Y0, Y1, Y8
+	VPBROADCASTQ sought<>(SB), Y9
+	VPTEST  Y8, Y9
+	JZ      prose
 	BOTH(Y0, Y1, 0)
 	NEXT(Y0)
 	NEXT(Y1)
@@ -94,6 +102,17 @@ TEXT ·classifyAVX2(SB), NOSPLIT, $64-24
 	NEXT(Y9)
 	BOTH(Y8, Y9, 48)
 	BOTH(Y2, Y3, 56)
+	VZEROUPPER
+	RET
+
+prose:
+	NEXT(Y0)
+	NEXT(Y1)
+	VPADDB Y0, Y0, Y8
+	VPADDB Y1, Y1, Y9
+	VPOR   Y0, Y8, Y0
+	VPOR   Y1, Y9, Y1
+	BOTH(Y0, Y1, 8)
 	VZEROUPPER
 	RET
 

@@ -95,10 +95,7 @@ const shortest = 6
 
 // Any reports whether something of the wanted kinds is in b.
 func Any(b []byte, want Set) bool {
-	if len(b) < shortest {
-		return false
-	}
-	w, suspect := next(b, 0)
+	w, suspect := Suspect(b)
 	if !suspect {
 		return false
 	}
@@ -110,13 +107,15 @@ func Any(b []byte, want Set) bool {
 // Append appends to spans what is found in b, in the order of where it begins.
 // Spans may overlap; see Resolve.
 func Append(spans []Span, b []byte, want Set) []Span {
-	if len(b) < shortest {
-		return spans
-	}
-	w, suspect := next(b, 0)
+	w, suspect := Suspect(b)
 	if !suspect {
 		return spans
 	}
+	return w.Append(spans, b, want)
+}
+
+// Append is like the function Append for the text b that w was found in.
+func (w Window) Append(spans []Span, b []byte, want Set) []Span {
 	n := len(spans)
 	f := finder{b: b, want: want}
 	f.scan(w)
@@ -170,7 +169,7 @@ func (f *finder) found(start, end int, k Kind) {
 func (f *finder) stop() bool { return f.hit && f.once }
 
 // scan looks at the text, of which w is the first window with anything to look at.
-func (f *finder) scan(w window) {
+func (f *finder) scan(w Window) {
 	f.places(w)
 	if f.worded && f.want.Has(PrivateKey) && !f.stop() {
 		f.blocks()

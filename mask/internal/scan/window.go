@@ -2,9 +2,9 @@ package scan
 
 import "math/bits"
 
-// A window is a block of a text with the places of it at which something may be.
+// A Window is a block of a text with the places of it at which something may be.
 // They depend on a few bytes on both sides, so that windows overlap.
-type window struct {
+type Window struct {
 	at      int    // where the block begins in the text
 	numbers uint64 // places where digits begin that digits has to look at
 	marks   uint64 // places of '@', ':' and '=' that mark has to look at
@@ -20,40 +20,54 @@ const (
 	step = block - lookBack - lookAhead
 )
 
+// Suspect returns the first Window of b at which something may be found, false if
+// there is certainly nothing, of whatever kind. Nearly all texts with nothing are
+// so, and to know it takes a fraction of a scan.
+func Suspect(b []byte) (Window, bool) {
+	if len(b) < shortest {
+		return Window{}, false
+	}
+	return next(b, 0)
+}
+
 // next returns the first window from at on with any place to look at, false if
-// there is none. Texts in which it finds none are clean.
-func next(b []byte, at int) (window, bool) {
-	for {
-		var c classes
-		text := b[at:]
-		last := len(text) <= block
-		if !last {
-			text = text[:block]
-		}
-		c.classify(text)
-		here := ^uint64(0)
-		if at > 0 {
-			here <<= lookBack
-		}
-		if !last {
-			here &= 1<<(block-lookAhead) - 1
-		}
-		w := window{at: at}
-		if c.digits != 0 {
-			w.numbers = c.numbers() & here
-		}
-		if c.ats|c.pairs != 0 {
-			w.marks = c.marks() & here
-		}
-		w.words = c.words() & here
-		if w.numbers|w.marks|w.words != 0 {
+// there is none.
+func next(b []byte, at int) (Window, bool) {
+	here := ^uint64(0)
+	if at > 0 {
+		here &^= 1<<lookBack - 1
+	}
+	for len(b)-at > block {
+		if w := look(b[at:at+block], here&(1<<(block-lookAhead)-1)); w.any() {
+			w.at = at
 			return w, true
 		}
-		if last {
-			return window{}, false
-		}
 		at += step
+		here &^= 1<<lookBack - 1
 	}
+	w := look(b[at:], here)
+	w.at = at
+	return w, w.any()
+}
+
+func (w *Window) any() bool { return w.numbers|w.marks|w.words != 0 }
+
+// look returns the window of a block, or of what is left of the text, with those
+// places of here that are to be looked at.
+func look(text []byte, here uint64) (w Window) {
+	var c classes
+	if wide {
+		classifyAVX2(&c, &text[0], len(text))
+	} else {
+		c.classifyBytes(text)
+	}
+	w.words = c.words() & here
+	if c.digits|c.ats|c.pairs == 0 {
+		return w
+	}
+	w.marks = c.marks() & here
+	w.numbers = c.numbers() & here
+	return w
 }
 
 // words has the beginnings of words of minRun letters and digits.
@@ -114,18 +128,8 @@ func (c *classes) addresses(one, two, three uint64) uint64 {
 	return one&(pairs>>1) | two&(pairs>>2) | three&(pairs>>3)
 }
 
-// Clean reports whether there is certainly nothing to find in b, of whatever kind.
-// Nearly all clean texts are so, and it takes a fraction of a scan.
-func Clean(b []byte) bool {
-	if len(b) < shortest {
-		return true
-	}
-	_, suspect := next(b, 0)
-	return !suspect
-}
-
 // places looks at all places of the windows from w on.
-func (f *finder) places(w window) {
+func (f *finder) places(w Window) {
 	for more := true; more; w, more = next(f.b, w.at+step) {
 		for m := w.numbers; m != 0 && !f.stop(); m &= m - 1 {
 			f.number(w.at + bits.TrailingZeros64(m))
