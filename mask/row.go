@@ -45,23 +45,9 @@ func (p *Plan) Rewrite(dst, row []byte) (out []byte, changed bool, err error) {
 		if !ok {
 			return dst, false, fmt.Errorf("%w: field %d of a row", ErrMalformed, i)
 		}
-		if o := &p.ops[i]; o.method != nil && (o.whole || !null) {
-			out = append(out, row[run:pos]...)
-			out = o.appendField(out, row[pos+lengthSize:end])
+		var hit bool
+		if out, hit = p.ops[i].appendChanged(out, row[run:pos], row[pos+lengthSize:end], null); hit {
 			run, changed = end, true
-		} else if o.flat && !null {
-			value := row[pos+lengthSize : end]
-			if w, suspect := scan.Suspect(value); suspect {
-				var hit bool
-				if out, hit = o.appendFlat(out, row[run:pos], value, w); hit {
-					run, changed = end, true
-				}
-			}
-		} else if o.find != nil && !null {
-			var hit bool
-			if out, hit = o.appendFound(out, row[run:pos], row[pos+lengthSize:end]); hit {
-				run, changed = end, true
-			}
 		}
 		pos = end
 	}
@@ -72,6 +58,24 @@ func (p *Plan) Rewrite(dst, row []byte) (out []byte, changed bool, err error) {
 		return dst, false, nil
 	}
 	return append(out, row[run:]...), true, nil
+}
+
+// appendChanged appends before, and then a field with its length, if the field does
+// not stay as it is.
+func (o *op) appendChanged(dst, before, value []byte, null bool) (out []byte, changed bool) {
+	switch {
+	case o.method != nil && (o.whole || !null):
+		return o.appendField(append(dst, before...), value), true
+	case o.find == nil || null:
+		return dst, false
+	case !o.flat:
+		return o.appendFound(dst, before, value)
+	}
+	w, suspect := scan.Suspect(value)
+	if !suspect {
+		return dst, false
+	}
+	return o.appendFlat(dst, before, value, w)
 }
 
 // Value masks one value of a column, for protocols that don't send DataRow, as

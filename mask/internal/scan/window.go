@@ -50,7 +50,7 @@ func next(b []byte, at int) (Window, bool) {
 	return w, w.any()
 }
 
-func (w *Window) any() bool { return w.numbers|w.marks|w.words != 0 }
+func (w Window) any() bool { return w.numbers|w.marks|w.words != 0 }
 
 // look returns the window of a block, or of what is left of the text, with those
 // places of here that are to be looked at.
