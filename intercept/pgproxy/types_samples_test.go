@@ -24,9 +24,9 @@ CREATE STATISTICS canaries (ndistinct, dependencies, mcv) ON a, b FROM measured;
 // says so, with declared lengths and the values at the ends of what a type holds.
 func specimens() []specimen {
 	var out []specimen
-	for _, line := range strings.Split(strings.TrimSpace(literals), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(literals), "\n") {
 		typ, values, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		for _, value := range strings.Split(values, " | ") {
+		for value := range strings.SplitSeq(values, " | ") {
 			out = append(out, specimen{typ: typ, value: "'" + strings.ReplaceAll(value, "'", "''") + "'::" + typ})
 		}
 	}
