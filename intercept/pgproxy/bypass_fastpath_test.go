@@ -281,3 +281,29 @@ func TestBypassOfReadOnlyByFastPath(t *testing.T) {
 		t.Errorf("another session: %v", err)
 	}
 }
+
+// What the server was told of an identity is not changed by a call, nor by a qualified
+// call of what runs SQL text.
+func TestBypassOfPropagationByFastPath(t *testing.T) {
+	r := tenants(t, bySetting())
+	r.pg.Exec("CREATE EXTENSION tablefunc")
+	h, err := r.as(t, "agent-one").PgConn().Hijack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &rawClient{t: t, conn: h.Conn, Frontend: h.Frontend}
+	const becoming = "SELECT set_config('headgate.subject', 'agent-two', false), '1', '2'"
+	for _, m := range []pgproto3.FrontendMessage{
+		calling(r.oid(t, "set_config(text,text,boolean)"), "headgate.subject", "agent-two", "f"),
+		&pgproto3.FunctionCall{Function: r.oid(t, "set_config(text,text,boolean)"), Arguments: [][]byte{[]byte("headgate.subject"), nil, []byte("f")}},
+		calling(r.oid(t, "query_to_xml(text,boolean,boolean,text)"), becoming, "t", "f", ""),
+		ask("SELECT * FROM public.crosstab($$" + becoming + "$$) AS t(a text, b text)"),
+	} {
+		if got := c.answered(1, m); len(got) != 2 || got[0] != "ERROR 0A000" {
+			t.Errorf("%+v: got %q", m, got)
+		}
+		c.query("SELECT content FROM by_setting", "RowDescription", "row for-one", "SELECT 1", "ZI")
+	}
+	c.send(calling(r.oid(t, "current_setting(text)"), "headgate.subject"))
+	c.expect(`value "agent-one"`, "ZI")
+}

@@ -29,7 +29,7 @@ func TestBypassByRelation(t *testing.T) {
 		{"functions that run SQL", []string{"SELECT query_to_xml('SELECT email FROM people', true, true, '')", "SELECT table_to_xml('people', true, true, '')", "SELECT database_to_xml(true, true, '')",
 			"SELECT schema_to_xml('public', true, true, '')", "SELECT * FROM xpath('//email', table_to_xml('people', true, true, ''))", "SELECT * FROM ts_stat('SELECT to_tsvector(email) FROM people')"},
 			"SELECT xpath('/a/text()', '<a>tea</a>')", "{tea}"},
-		{"dblink", []string{"CREATE EXTENSION dblink", "SELECT * FROM dblink('dbname=' || current_database(), 'SELECT email FROM people') AS t(x text)"}, "SELECT count(*) FROM pg_extension WHERE extname = 'plpgsql'", "1"},
+		{"dblink", []string{"CREATE EXTENSION dblink", "SELECT * FROM dblink('dbname=' || current_database(), 'SELECT email FROM people') AS t(x text)", "SELECT * FROM public.dblink('dbname=' || current_database(), 'SELECT email FROM people') AS t(x text)"}, "SELECT count(*) FROM pg_extension WHERE extname = 'plpgsql'", "1"},
 		{"toast and sequences", []string{"SELECT * FROM people, tickets"}, "SELECT last_value FROM tickets", "1"},
 	})
 }

@@ -21,6 +21,9 @@ func (e expr) call(f *pg.FuncCall) {
 	}
 	e.a.called(schema, name)
 	if !builtin {
+		if runsSQL(name) {
+			e.a.opaque("function runs SQL text")
+		}
 		e.unknownFunction(schema, name)
 		e.arguments(f)
 		return
