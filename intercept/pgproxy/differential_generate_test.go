@@ -73,11 +73,20 @@ func (g *generator) batch() {
 		g.flush()
 		return
 	}
+	if g.choose(4) == 0 {
+		g.add(g.functionCall())
+		g.flush()
+		return
+	}
 	for range 1 + g.choose(5) {
 		g.step()
 	}
 	if !g.lockstep && g.choose(6) == 0 {
 		g.add(&pgproto3.Query{String: g.text()})
+		return
+	}
+	if !g.lockstep && g.choose(6) == 0 {
+		g.add(g.functionCall())
 		return
 	}
 	g.add(&pgproto3.Sync{})
@@ -138,6 +147,31 @@ func (g *generator) bind() *pgproto3.Bind {
 	}
 	return b
 }
+
+// functionCall calls a built-in function by its OID, or none, with arguments that it
+// may not have.
+func (g *generator) functionCall() *pgproto3.FunctionCall {
+	m := &pgproto3.FunctionCall{Function: builtinCalls[g.choose(len(builtinCalls))], ResultFormatCode: uint16(g.choose(2))}
+	for range g.choose(4) {
+		small := binary.BigEndian.AppendUint32(nil, uint32(g.choose(3)))
+		m.Arguments = append(m.Arguments, [][]byte{[]byte("4711"), []byte("131072"), []byte("x"), nil, small, []byte("0"), []byte("-1"), {0, 0, 0x12, 0x67}, {}}[g.choose(9)])
+	}
+	switch g.choose(3) {
+	case 0:
+		m.ArgFormatCodes = []uint16{uint16(g.choose(2))}
+	case 1:
+		for range m.Arguments {
+			m.ArgFormatCodes = append(m.ArgFormatCodes, uint16(g.choose(2)))
+		}
+	}
+	return m
+}
+
+// builtinCalls are int4pl, int4div, reverse, repeat, upper, textcat, abs, lo_create,
+// lo_open, loread, lowrite, lo_lseek, lo_close, lo_unlink, lo_truncate, nextval, lastval,
+// pg_notify, array_append, count, generate_series, current_setting, version's number
+// of arguments, and what does not exist.
+var builtinCalls = []uint32{177, 154, 3062, 1622, 871, 1258, 1397, 715, 952, 954, 955, 956, 953, 964, 1004, 1574, 2559, 3036, 378, 2803, 1067, 2077, 89, 0, 7, 99999}
 
 func (g *generator) formats() []int16 {
 	switch g.choose(5) {

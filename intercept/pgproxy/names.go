@@ -109,9 +109,13 @@ func (n *names) clearStatements() {
 	}
 }
 
-func (n *names) clearPortals() {
-	for name := range n.portals {
-		n.putPortal(name, nil)
+// clearPortals forgets all portals but the one that is at work, which the server can't
+// close.
+func (n *names) clearPortals(but *portal) {
+	for name, p := range n.portals {
+		if p != but {
+			n.putPortal(name, nil)
+		}
 	}
 }
 

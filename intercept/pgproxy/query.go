@@ -199,7 +199,7 @@ func (s *session) statementDone(e *entry) {
 		s.unseenPending--
 	}
 	if changesNames(t.statement) {
-		s.rename(t, run)
+		s.rename(t, e)
 		e.renames--
 		s.namesPending--
 	}
@@ -235,12 +235,12 @@ func (s *session) atWork(e *entry, t *traced) *portal {
 }
 
 // rename gives names the meaning that a complete statement gave them.
-func (s *session) rename(t *traced, run *execution) {
-	st := t.statement
+func (s *session) rename(t *traced, e *entry) {
+	st, run := t.statement, e.run
 	switch {
 	case st.Discards == "all":
 		s.names.clearStatements()
-		s.names.clearPortals()
+		s.names.clearPortals(e.portal)
 	case st.Prepares != "":
 		inner := &resolved{
 			query:     &sqlfacts.Query{Statements: []*sqlfacts.Statement{t.inner.statement}, ExactOnly: true},
@@ -255,7 +255,7 @@ func (s *session) rename(t *traced, run *execution) {
 	case st.Deallocates != "":
 		s.names.setStatement(st.Deallocates, nil)
 	case st.ClosesAll:
-		s.names.clearPortals()
+		s.names.clearPortals(e.portal)
 	case st.Closes != "":
 		s.names.setPortal(st.Closes, nil)
 	}
