@@ -23,7 +23,7 @@ var libpqTests = []string{
 // TestPipelineModeOfLibpq runs a program on libpq's pipeline mode, which prints
 // each result and each message, directly and through the gateway.
 func TestPipelineModeOfLibpq(t *testing.T) {
-	program := compile(t)
+	program := compile(t, "pipeline")
 	eachDriver(t, func(t *testing.T, d driver) {
 		r := newRig(t, rigConfig{driver: d})
 		for _, name := range libpqTests {
@@ -41,6 +41,25 @@ func TestPipelineModeOfLibpq(t *testing.T) {
 	})
 }
 
+// TestFastPathOfLibpq runs a program on libpq's fast path and its large objects.
+func TestFastPathOfLibpq(t *testing.T) {
+	program := compile(t, "fastpath")
+	eachDriver(t, func(t *testing.T, d driver) {
+		r := newRig(t, rigConfig{driver: d})
+		for _, name := range []string{"functions", "objects"} {
+			file := filepath.Join(t.TempDir(), "content")
+			direct := prints(t, program, r.pg.Env(), name, file)
+			through := prints(t, program, append(os.Environ(), r.env()...), name, file)
+			if direct != through {
+				t.Errorf("%s: got\n%s\nwant\n%s", name, firstDifference(through, direct), firstDifference(direct, through))
+			}
+			if !strings.Contains(direct, "FunctionCallResponse") || !strings.Contains(direct, "ErrorResponse") {
+				t.Errorf("%s printed\n%s", name, direct)
+			}
+		}
+	})
+}
+
 // firstDifference returns the lines of a from the one before where it differs from b.
 func firstDifference(a, b string) string {
 	lines, others := strings.Split(a, "\n"), strings.Split(b, "\n")
@@ -51,13 +70,13 @@ func firstDifference(a, b string) string {
 	return excerpt(lines, i)
 }
 
-// compile builds the program with the system's compiler and libpq.
-func compile(t *testing.T) string {
+// compile builds a program of testdata/libpq with the system's compiler and libpq.
+func compile(t *testing.T, name string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "pipeline")
+	program := filepath.Join(t.TempDir(), name)
 	include := filepath.Join(testserver.LibpqInclude(t), "")
 	cmd := exec.Command(testserver.Command(t, "cc"), "-Wall", "-Werror", "-I", include,
-		"-o", program, filepath.Join("testdata", "libpq", "pipeline.c"), "-lpq")
+		"-o", program, filepath.Join("testdata", "libpq", name+".c"), "-lpq")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -125,6 +126,54 @@ func TestPsqlDescribes(t *testing.T) { comparePsql(t, describeScript()) }
 
 // TestPsqlUses compares the other things that psql does.
 func TestPsqlUses(t *testing.T) { comparePsql(t, psqlUses) }
+
+// psqlObjectsUses is what psql does with large objects, by the fast path. It shows no
+// OIDs but those that are chosen.
+const psqlObjectsUses = `\set QUIET off
+SELECT lo_create(4711);
+\lo_list
+\lo_list+
+\lo_export 4711 FILE
+\lo_import FILE 'a comment'
+SELECT count(*) FROM pg_largeobject_metadata;
+\lo_unlink :LASTOID
+\lo_unlink 99
+BEGIN;
+\lo_import FILE
+\lo_export 99 FILE
+\lo_import FILE
+ROLLBACK;
+SELECT lo_put(4711, 0, convert_to(repeat('content ', 20000), 'UTF8'));
+\lo_export 4711 FILE
+\lo_import FILE
+SELECT md5(lo_get(:LASTOID)), length(lo_get(:LASTOID));
+\lo_import FILE.missing
+\lo_unlink :LASTOID
+\lo_unlink 4711
+\dl
+SELECT count(*) FROM pg_largeobject;
+`
+
+// TestPsqlLargeObjects compares what psql makes of large objects.
+func TestPsqlLargeObjects(t *testing.T) {
+	imported := regexp.MustCompile(`lo_(import|unlink) [0-9]{5}`)
+	run := func(t *testing.T, env []string, database string) string {
+		file := filepath.Join(t.TempDir(), "content")
+		out := settled(psqlRun(t, env, strings.ReplaceAll(psqlObjectsUses, "FILE", file)), database)
+		return imported.ReplaceAllString(strings.ReplaceAll(out, file, "FILE"), "lo_$1 OID")
+	}
+	direct := testserver.Postgres(t)
+	want := run(t, direct.Env(), direct.Database)
+	if !strings.Contains(want, "lo_export") || !strings.Contains(want, "160000") || strings.Count(want, "lo_import OID") != 3 {
+		t.Fatalf("psql prints\n%s", want)
+	}
+	eachDriver(t, func(t *testing.T, d driver) {
+		r := newRig(t, rigConfig{driver: d})
+		if got := run(t, append(os.Environ(), r.env()...), r.pg.Database); got != want {
+			t.Errorf("got\n%s\nwant\n%s", firstDifference(got, want), firstDifference(want, got))
+		}
+	})
+}
 
 func comparePsql(t *testing.T, script string) {
 	direct := testserver.Postgres(t)

@@ -14,9 +14,9 @@ import (
 const maxReplayed = 64 << 10
 
 // NewRenderer returns a function for record.ReplayOptions.Render that shows what
-// a PostgreSQL session released as rows, tags and errors rather than as bytes.
-// Each replay needs one of its own; it is not safe for concurrent use. What it
-// can't read it leaves to the default.
+// a PostgreSQL session released as rows, results of calls, tags and errors rather
+// than as bytes. Each replay needs one of its own; it is not safe for concurrent
+// use. What it can't read it leaves to the default.
 func NewRenderer() func(record.Entry) string {
 	r := new(renderer)
 	return r.render
@@ -77,6 +77,8 @@ func describeMessage(typ byte, body []byte) string {
 		return describeLayout(body)
 	case msgDataRow:
 		return describeRow(body)
+	case msgFunctionResponse:
+		return describeRow(append([]byte{0, 1}, body...))
 	case msgCommandComplete:
 		tag, _, _ := cutString(body)
 		return tag

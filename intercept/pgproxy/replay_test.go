@@ -24,14 +24,19 @@ func TestRendererShowsRows(t *testing.T) {
 	if _, err := conn.Exec(ctx, "CREATE TABLE t ()"); err == nil {
 		t.Fatal("not refused")
 	}
+	c := r.session(t)
+	c.send(calling(oidReverse, "said"))
+	c.expect(`value "dias"`, "ZI")
 	render := pgproxy.NewRenderer()
 	var text strings.Builder
-	for _, e := range r.recorder.Entries(r.recorder.Sessions()[0]) {
-		if e.Type == record.TypeOutput {
-			text.WriteString(render(e) + "\n")
+	for _, id := range r.recorder.Sessions() {
+		for _, e := range r.recorder.Entries(id) {
+			if e.Type == record.TypeOutput {
+				text.WriteString(render(e) + "\n")
+			}
 		}
 	}
-	for _, want := range []string{"(id, name, gone)\n", "7 | ada | NULL\n", "SELECT 1\n", "ERROR 42501: headgate: define is not for agents\n"} {
+	for _, want := range []string{"(id, name, gone)\n", "7 | ada | NULL\n", "SELECT 1\n", "dias\n", "ERROR 42501: headgate: define is not for agents\n"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &text)
 		}
