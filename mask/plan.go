@@ -122,6 +122,12 @@ func (p *Plan) Empty() bool { return p != nil && p.masked == 0 && p.searched == 
 // every row changes.
 func (p *Plan) Masks() bool { return p == nil || p.masked > 0 }
 
+// Constant reports whether the values of a column, but for NULLs, all become the
+// same, so that Value need not be given them: nil will do.
+func (p *Plan) Constant(column int) bool {
+	return p == nil || column < 0 || column >= len(p.ops) || p.ops[column].method != nil && p.ops[column].isConstant()
+}
+
 // Columns returns the number of columns that rows must have.
 func (p *Plan) Columns() int {
 	if p == nil {

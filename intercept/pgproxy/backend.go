@@ -113,12 +113,13 @@ func (s *session) partial(typ byte, n int) error {
 			return err
 		}
 	}
-	if typ == msgDataRow && n > s.proxy.cfg.MaxRowBytes && s.exceeds(n) {
+	isRow := typ == msgDataRow || s.copying(typ)
+	if isRow && n > s.proxy.cfg.MaxRowBytes && s.exceeds(n) {
 		s.drop()
 		return nil
 	}
-	if typ == msgDataRow && n >= minPartial {
-		if begun, err := s.beginRow(n); begun || err != nil {
+	if isRow && n >= minPartial {
+		if begun, err := s.beginRow(typ, n); begun || err != nil {
 			return err
 		}
 	}

@@ -65,18 +65,18 @@ func (s *session) copyInBegins(e *entry, body []byte) error {
 	if _, _, err := parseCopyResponse(body); err != nil {
 		return err
 	}
-	if e.copyIn != s.copyIn.serial || s.copyIn.expected == 0 || s.copyIn.active || !e.run.copies(sqlfacts.CopyFromStdin) {
+	if e.copyIn != s.copyIn.serial || s.copyIn.expected == 0 || s.copyIn.active || !e.run.isCopy(sqlfacts.CopyFromStdin) {
 		return unexpected(msgCopyInResponse)
 	}
 	s.copyIn.expected--
 	s.copyIn.active = true
 	s.moved.Broadcast()
-	if e.over != nil { // it asks while it is being stopped
-		s.outgoing.change()
-		s.failCopyIn()
-		return nil
+	if e.over == nil {
+		return s.countCopyIn(e.run)
 	}
-	return s.countCopyIn(e.run)
+	s.outgoing.change() // it asks while it is being stopped
+	s.failCopyIn()
+	return nil
 }
 
 // copyInOver notes that a message which could make the server ask for rows has

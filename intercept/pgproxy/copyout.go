@@ -3,13 +3,10 @@ package pgproxy
 import (
 	"encoding/binary"
 	"fmt"
-	"reflect"
-	"strings"
 
-	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/copystream"
-	"github.com/headgate/gateway/intercept/pgproxy/internal/pgparse"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
+	"github.com/headgate/gateway/mask"
 )
 
 // copyOut is a COPY TO STDOUT whose values are masked. The server says of what it
@@ -24,169 +21,22 @@ type copyOut struct {
 	// rows is what the query is made of.
 	rows   *sqlfacts.Statement
 	fields []field
-	// failed is the SQLSTATE with which the server would not describe the query.
-	failed string
+	plan   *mask.Plan
 	stream *copystream.Stream
 }
 
-// copies reports whether the statement that runs now is of a kind of COPY.
-func (x *execution) copies(kind sqlfacts.CopyKind) bool {
+// isCopy reports whether the statement that runs now is of a kind of COPY.
+func (x *execution) isCopy(kind sqlfacts.CopyKind) bool {
 	return x.current < len(x.query.traced) && x.query.traced[x.current].statement.Copy == kind
 }
 
-// prepareCopy makes ready for a COPY TO STDOUT whose values are to be masked, and
-// says why that can't be done.
-func (s *session) prepareCopy(x *execution) *intercept.Refusal {
-	for _, t := range x.query.traced {
-		if t.statement.Copy != sqlfacts.CopyToStdout {
-			continue
-		}
-		if len(x.query.traced) > 1 {
-			r := unmaskable("COPY stands among other statements")
-			r.Hint = "send it on its own"
-			return r
-		}
-		c, err := s.proxy.newCopyOut(t.statement, x.text)
-		if err != nil {
-			return unmaskable(err.Error())
-		}
-		x.copy = c
+// copy returns what masks the COPY that runs now, nil if there is none or its rows
+// pass.
+func (x *execution) copy() *copyOut {
+	if x.current >= len(x.copies) {
+		return nil
 	}
-	return nil
-}
-
-// copyFormat is how rows are written under the options of a COPY.
-func copyFormat(o *sqlfacts.CopyOptions) (copystream.Config, error) {
-	c := copystream.Config{NullText: o.Null, Header: o.Header}
-	if o.Unknown != "" {
-		return c, fmt.Errorf("option %q of COPY", o.Unknown)
-	}
-	switch o.Format {
-	case "text":
-		c.Format = copystream.Text
-	case "csv":
-		c.Format = copystream.CSV
-	case "binary":
-		c.Format = copystream.Binary
-	default:
-		return c, fmt.Errorf("format %q of COPY", o.Format)
-	}
-	for _, b := range []struct {
-		to   *byte
-		text string
-	}{{&c.Delimiter, o.Delimiter}, {&c.Quote, o.Quote}, {&c.Escape, o.Escape}} {
-		if len(b.text) == 1 {
-			*b.to = b.text[0]
-		}
-	}
-	return c, nil
-}
-
-func (p *Interceptor) newCopyOut(st *sqlfacts.Statement, text string) (*copyOut, error) {
-	config, err := copyFormat(&st.CopyOptions)
-	if err != nil {
-		return nil, err
-	}
-	config.MaxValue = p.cfg.MaxMessageBytes
-	c := &copyOut{config: config}
-	if err := c.config.Check(); err != nil {
-		return nil, err
-	}
-	if st.Inner == nil {
-		c.query, c.wholeTable = tableQuery(st)
-	} else {
-		c.query = pgparse.FirstParentheses(text)
-	}
-	q, err := p.analyzer.Analyze(c.query)
-	if err == nil && len(q.Statements) == 1 {
-		c.rows = q.Statements[0]
-	}
-	if c.rows == nil || st.Inner != nil && (!reflect.DeepEqual(c.rows.Effects, st.Inner.Effects) || !reflect.DeepEqual(c.rows.Functions, st.Inner.Functions)) {
-		return nil, fmt.Errorf("the query of COPY could not be told from its options")
-	}
-	return c, nil
-}
-
-// tableQuery returns a query of the columns of a table that COPY sends, and
-// whether these are all.
-func tableQuery(st *sqlfacts.Statement) (query string, all bool) {
-	columns := make([]string, len(st.Output))
-	for i, o := range st.Output {
-		if columns[i] = quoteIdentifier(o.Name); o.Star {
-			columns[i], all = "*", true
-		}
-	}
-	table := st.Effects[0]
-	name := quoteIdentifier(table.Name)
-	if table.Schema != "" {
-		name = quoteIdentifier(table.Schema) + "." + name
-	}
-	return "SELECT " + strings.Join(columns, ", ") + " FROM " + name, all
-}
-
-func quoteIdentifier(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-// copyName is the statement by which the query of a COPY is described.
-const copyName = "headgate_copy"
-
-// describeCopy sends the question what the rows of a COPY are. Behind a Sync it
-// stands alone; within a batch it fails as the COPY would.
-func (s *session) describeCopy(x *execution, alone bool) {
-	closing := func(b []byte) []byte { return appendText(append(b, 'S'), copyName) }
-	b := appendMessage(nil, msgClose, closing)
-	b = appendParse(b, copyName, x.copy.query)
-	b = appendMessage(b, msgDescribe, closing)
-	b = appendMessage(b, msgClose, closing)
-	e := entry{kind: msgDescribe, hidden: true, copied: x}
-	if alone {
-		e.kind = msgSync
-		b = append(b, msgSync, 0, 0, 0, 4)
-	}
-	s.send(b, e)
-	if alone {
-		s.nextBatch()
-	}
-}
-
-// copyDescribed takes the answer to describeCopy.
-func (s *session) copyDescribed(e *entry, typ byte, body []byte) error {
-	x := e.copied
-	switch typ {
-	case msgParseComplete, msgParameterDesc, msgNoData:
-	case msgRowDescription:
-		var err error
-		if x.copy.fields, err = parseLayout(body, nil); err != nil {
-			return err
-		}
-		format := int16(0)
-		if x.copy.config.Format == copystream.Binary {
-			format = 1
-		}
-		return s.planRows(x, body, []int16{format})
-	case msgCloseComplete:
-		if e.closes++; e.closes == 2 && e.kind == msgDescribe {
-			s.done()
-		}
-	case msgReadyForQuery:
-		return s.ready(e, body)
-	default:
-		return unexpected(typ)
-	}
-	return nil
-}
-
-// copyNotDescribed treats an error of describeCopy.
-func (s *session) copyNotDescribed(e *entry, f fields) {
-	s.outgoing.change()
-	if e.kind == msgSync {
-		e.copied.copy.failed = f.code // the COPY itself fails next
-		return
-	}
-	s.outgoing.out = appendCopyError(s.outgoing.out, f.code)
-}
-
-func appendCopyError(b []byte, code string) []byte {
-	return appendProblem(b, msgError, problem{severity: severityError, code: code, message: "headgate: the server would not say what COPY sends"})
+	return x.copies[x.current]
 }
 
 // copyOutBegins fixes how the rows that follow are masked.
@@ -195,7 +45,7 @@ func (s *session) copyOutBegins(e *entry, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if e.copying || !e.run.copies(sqlfacts.CopyToStdout) {
+	if e.copying || !e.run.isCopy(sqlfacts.CopyToStdout) {
 		return unexpected(msgCopyOutResponse)
 	}
 	e.copying = true
@@ -204,25 +54,30 @@ func (s *session) copyOutBegins(e *entry, body []byte) error {
 		return err
 	}
 	x := e.run
+	if c := x.copy(); c != nil {
+		x.plan = c.plan
+	}
 	if x.passes() {
 		return nil
 	}
-	if x.copy == nil || x.plan == nil || (format == 1) != (x.copy.config.Format == copystream.Binary) {
+	c := x.copy()
+	if c == nil || x.plan == nil || (format == 1) != (c.config.Format == copystream.Binary) {
 		return fmt.Errorf("%w: what COPY sends is not known", errUnmaskable)
 	}
-	places := x.copy.places(x.query.catalogue)
+	places := c.places(x.query.catalogue)
 	if len(places) != n {
 		return fmt.Errorf("%w: COPY sends %d columns, not %d", errUnmaskable, n, len(places))
 	}
-	plan, config := x.plan, x.copy.config
+	plan, config := x.plan, c.config
 	for _, place := range places {
 		config.Columns = append(config.Columns, plan.Method(place) != "")
+		config.Constant = append(config.Constant, plan.Constant(place))
 	}
 	config.Value = func(dst []byte, column int, value []byte) ([]byte, bool) {
 		return plan.Value(dst, places[column], value)
 	}
 	config.Null = func(dst []byte, column int) ([]byte, bool) { return plan.Null(dst, places[column]) }
-	x.copy.stream, err = copystream.New(config)
+	c.stream, err = copystream.New(config)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)
 	}
@@ -263,11 +118,14 @@ func (s *session) copyOutData(e *entry, data []byte) error {
 func (s *session) maskCopied(e *entry, data []byte) error {
 	o := &s.outgoing
 	o.change()
-	start, stream := len(o.out), e.run.copy.stream
+	start, stream := len(o.out), e.run.copy().stream
 	before := stream.Rows()
 	out, err := stream.Write(append(o.out, msgCopyData, 0, 0, 0, 0), data)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)
+	}
+	if stream.Held() > s.proxy.cfg.MaxMessageBytes {
+		return fmt.Errorf("%w: a value that goes over messages", errTooLong)
 	}
 	if len(out) == start+headerSize {
 		out = out[:start] // all of it is held
@@ -295,7 +153,7 @@ func (s *session) copyOutEnds(e *entry) error {
 	if e.run.passes() {
 		return nil
 	}
-	if err := e.run.copy.stream.End(); err != nil {
+	if err := e.run.copy().stream.End(); err != nil {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)
 	}
 	return nil

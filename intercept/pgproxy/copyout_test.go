@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,7 +158,16 @@ func TestCopyOutExtended(t *testing.T) {
 		c.query("COPY people (nothing) TO STDOUT", "ERROR 42703", "ZE")
 		c.query("ROLLBACK", "ROLLBACK", "ZI")
 		c.query("COPY people (nothing) TO STDOUT", "ERROR 42703", "ZI")
-		c.query("COPY people TO STDOUT; COPY people TO STDOUT", "ERROR 42501", "ZI")
+		people := []string{"CopyOutResponse", `CopyData "1\t[redacted]\n"`, `CopyData "2\t\\N\n"`, "CopyDone", "COPY 2"}
+		c.query("COPY people TO STDOUT; COPY people TO STDOUT", append(slices.Concat(people, people), "ZI")...)
+		c.query("/* ; */ SELECT email FROM people LIMIT 1; ; COPY (SELECT 1, email FROM people WHERE id = 1) TO STDOUT; BEGIN; COPY people TO STDOUT (FORMAT csv); COMMIT -- ;",
+			"RowDescription", "row [redacted]", "SELECT 1", "CopyOutResponse", `CopyData "1\t[redacted]\n"`, "CopyDone", "COPY 1", "BEGIN",
+			"CopyOutResponse", `CopyData "1,[redacted]\n"`, `CopyData "2,\n"`, "CopyDone", "COPY 2", "COMMIT", "ZI")
+		c.query("COPY people TO STDOUT; COPY people (nothing) TO STDOUT; SELECT 1", append(people, "ERROR 42703", "ZI")...)
+		c.query("COPY people (nothing) TO STDOUT; SELECT email FROM people", "ERROR 42703", "ZI")
+		for _, before := range []string{"ALTER TABLE people ADD x int", "ROLLBACK", "CREATE TABLE made (id int)", "DO ''", "DISCARD ALL"} {
+			c.query(before+"; COPY people TO STDOUT", "ERROR 42501", "ZI")
+		}
 		c.query("COPY gone TO STDOUT; COPY (SELECT 1) TO STDOUT; SELECT 5", "CopyOutResponse", "CopyDone", "COPY 0", "CopyOutResponse", `CopyData "1\n"`, "CopyDone", "COPY 1",
 			"RowDescription", "row 5", "SELECT 1", "ZI")
 		c.query("BEGIN", "BEGIN", "ZT")

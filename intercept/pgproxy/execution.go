@@ -32,8 +32,11 @@ type execution struct {
 	// distrust says that the catalogue is known to be wrong: it has been changed,
 	// and could not be asked for again. Origins of columns mean nothing then.
 	distrust bool
-	// copy masks a COPY TO STDOUT, nil if there is none or its rows pass.
-	copy *copyOut
+	// copies mask the COPY TO STDOUT among the statements, by their place; nil if
+	// there are none or their rows pass. copyFailed is the SQLSTATE with which the
+	// server would not describe them.
+	copies     []*copyOut
+	copyFailed string
 }
 
 // masks reports whether rows may have to be changed.
@@ -95,7 +98,7 @@ func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdic
 // withCopy makes ready for a COPY whose rows don't pass.
 func (s *session) withCopy(x *execution, v intercept.Verdict) (*execution, intercept.Verdict) {
 	if !x.passes() {
-		if refusal := s.prepareCopy(x); refusal != nil {
+		if refusal := s.prepareCopies(x); refusal != nil {
 			return x, s.guard.Withhold(v, refusal)
 		}
 	}

@@ -338,8 +338,8 @@ func (s *session) sendExecute(msg []byte, name string, p *portal) {
 	if p.doubtful && p.run.rules != nil {
 		p.run, p.described = p.run.distrusted(), false
 	}
-	if p.run.copy != nil {
-		s.describeCopy(p.run, false)
+	if p.run.copies != nil {
+		s.describeCopies(p.run, false)
 	} else if !p.run.passes() && p.run.plan == nil && !p.described {
 		s.send(appendDescribePortal(nil, name), entry{kind: msgDescribe, portal: p, hidden: true, undo: p.describe()})
 	}

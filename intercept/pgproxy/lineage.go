@@ -18,28 +18,43 @@ type field struct {
 	format mask.Format
 }
 
-// planRows works out how the rows of a layout are masked. formats, where not
-// empty, are those of Bind and count instead of the layout's.
-func (s *session) planRows(x *execution, layout []byte, formats []int16) error {
-	if x.rules != nil && s.shelf.moved(x.query.catalogue) {
-		x.distrust, x.sensitive = true, x.rules.rules.Whole() // it was judged by what is no longer so
-	}
-	if !x.masks() {
-		return nil
-	}
+// rowShape is what rows look like: the body of a RowDescription, and formats, which
+// count instead of the layout's if there are any. ambiguous says that a NULL can't
+// be told from a value.
+type rowShape struct {
+	layout    []byte
+	formats   []int16
+	ambiguous bool
+}
+
+// planRows works out how the rows of a layout are masked.
+func (s *session) planRows(x *execution, layout []byte, formats []int16) (err error) {
 	var rows *traced
 	if x.current < len(x.query.traced) {
 		rows = x.query.traced[x.current].rows
 	}
-	if x.copy != nil {
-		rows = x.query.catalogue.trace(x.copy.rows, meaning{})
+	x.plan, err = s.planOf(x, rows, rowShape{layout: layout, formats: formats})
+	return err
+}
+
+// planOf returns the plan of rows. Where nothing has to be masked that is the one
+// that there is.
+func (s *session) planOf(x *execution, rows *traced, shape rowShape) (*mask.Plan, error) {
+	if x.rules != nil && s.shelf.moved(x.query.catalogue) {
+		x.distrust, x.sensitive = true, x.rules.rules.Whole() // it was judged by what is no longer so
 	}
-	key := planKey{catalogue: x.query.catalogue, layout: string(layout), formats: formatKey(formats), distrust: x.distrust, sensitive: x.sensitive}
+	if !x.masks() {
+		return x.plan, nil
+	}
+	key := planKey{
+		catalogue: x.query.catalogue, layout: string(shape.layout), formats: formatKey(shape.formats),
+		distrust: x.distrust, sensitive: x.sensitive, ambiguous: shape.ambiguous,
+	}
 	if rows != nil {
 		key.statement = rows.statement
 	}
-	plan, err := x.rules.plan(key, func() ([]mask.Column, error) {
-		fields, err := parseLayout(layout, formats)
+	return x.rules.plan(key, func() ([]mask.Column, error) {
+		fields, err := parseLayout(shape.layout, shape.formats)
 		if err != nil {
 			return nil, err
 		}
@@ -47,14 +62,13 @@ func (s *session) planRows(x *execution, layout []byte, formats []int16) error {
 		for i, f := range fields {
 			columns[i] = x.column(rows, f, i, len(fields))
 			columns[i].Type, columns[i].Format = x.query.catalogue.types.of(f.typ, f.typmod), f.format
+			columns[i].Derived = columns[i].Derived || shape.ambiguous
 		}
 		if x.refusesUntraced(rows, columns) {
 			return nil, errUntraced
 		}
 		return columns, nil
 	})
-	x.plan = plan
-	return err
 }
 
 func formatKey(formats []int16) string {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/headgate/gateway/intercept"
+	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
 )
 
 // fields is the parsed content of an ErrorResponse or NoticeResponse (manual,
@@ -98,9 +99,9 @@ func (s *session) tellError(e *entry, f fields) error {
 		e.collect.failed = f.code
 	case e.copied != nil:
 		s.copyNotDescribed(e, f)
-	case e.run != nil && e.run.copy != nil && e.run.copy.failed != "":
+	case e.run != nil && e.run.copyFailed != "" && e.run.isCopy(sqlfacts.CopyToStdout):
 		s.outgoing.change()
-		s.outgoing.out = appendCopyError(s.outgoing.out, e.run.copy.failed)
+		s.outgoing.out = appendCopyError(s.outgoing.out, e.run.copyFailed)
 	default:
 		s.scrub(e, msgError, f)
 	}

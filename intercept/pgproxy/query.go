@@ -38,8 +38,8 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 			s.refuse(msgQuery, v.Refused())
 			return
 		}
-		if run.copy != nil {
-			s.describeCopy(run, true)
+		if run.copies != nil {
+			s.describeCopies(run, true)
 		}
 		wrapped := s.wrap(run)
 		s.doubt(run, nil)

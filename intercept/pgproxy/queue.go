@@ -49,10 +49,11 @@ type entry struct {
 	// heading that the next is a line of names.
 	copyIn           uint64
 	copying, heading bool
-	// copied is the COPY that a hidden message asks about; closes counts its answers
-	// to Close.
-	copied *execution
-	closes int
+	// copied is whose COPY a hidden message asks about, describing their places;
+	// closes counts its answers to Close.
+	copied     *execution
+	describing []int
+	closes     int
 
 	rows  int64
 	bytes int64

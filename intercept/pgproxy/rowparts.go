@@ -5,16 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-
-	"github.com/headgate/gateway/mask"
 )
 
 // errHeld says that the sessions together hold as much as they may.
 var errHeld = errors.New("pgproxy: too much is held for other sessions")
 
-// A partialRow is a row that is masked as it comes.
+// A rowMasker masks a row that comes in parts. Size returns the masked row's length,
+// as soon as it is known: from then on no part changes its own.
+type rowMasker interface {
+	Write(dst, part []byte) ([]byte, error)
+	Size() (n int, known bool)
+}
+
+// A partialRow is a row that is masked as it comes, a DataRow or one of a COPY.
 type partialRow struct {
-	*mask.Parts
+	rowMasker
+	// rows is how many rows count for it: none for the names of a COPY's columns.
+	rows int64
 	// left is how much of it is still to come.
 	left int
 	// held is what has been written of it and can't be released before its length
@@ -38,10 +45,10 @@ func (a *allowance) take(n, most int64) bool {
 	return true
 }
 
-// beginRow begins to mask a row of n bytes of which not all is there. It reports
-// false where the row must be seen whole, as the answer to a query of the
-// gateway's own.
-func (s *session) beginRow(n int) (bool, error) {
+// beginRow begins to mask a row of n bytes of which not all is there, in a message of
+// type typ. It reports false where the row must be seen whole, as the answer to a
+// query of the gateway's own.
+func (s *session) beginRow(typ byte, n int) (bool, error) {
 	e := s.queue.front()
 	if e == nil || e.hidden || e.refusal != nil || e.run == nil || e.run.plan == nil {
 		return false, nil //nolint:nilerr // a refusal is an answer
@@ -62,10 +69,12 @@ func (s *session) beginRow(n int) (bool, error) {
 	o.end = o.at + headerSize
 	o.change()
 	o.at = o.end
-	s.row = &partialRow{
-		Parts: e.run.plan.Parts(n), left: n, held: make([]byte, headerSize, 4<<10), charged: int64(n),
+	s.row = &partialRow{rows: 1, left: n, held: make([]byte, headerSize, 4<<10), charged: int64(n)}
+	if s.row.held[0] = typ; typ == msgCopyData {
+		s.row.rowMasker, s.row.rows = e.copiedParts(n)
+	} else {
+		s.row.rowMasker = e.run.plan.Parts(n)
 	}
-	s.row.held[0] = msgDataRow
 	return true, nil
 }
 
@@ -87,7 +96,7 @@ func (s *session) continueRow() error {
 		return fmt.Errorf("%w: %w", errUnmaskable, err)
 	}
 	if n, known := r.Size(); known && r.held != nil {
-		if !s.admit(s.queue.front(), n) {
+		if !s.admitRows(s.queue.front(), n, r.rows) {
 			s.passing, s.dropping = r.left, r.left > 0
 			s.endRow()
 			return nil
@@ -146,6 +155,9 @@ func (s *session) giveBack() {
 	if s.owed != 0 {
 		s.proxy.held.taken.Add(-s.owed)
 		s.owed = 0
+		if cap(s.outgoing.out) > keptBuffer { // it may be a whole row
+			s.outgoing = outgoing{}
+		}
 	}
 }
 

@@ -70,6 +70,7 @@ type planKey struct {
 	formats   string
 	distrust  bool
 	sensitive bool
+	ambiguous bool
 }
 
 // maxPlans and maxRulesets bound what is remembered; beyond it starts anew.

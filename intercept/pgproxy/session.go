@@ -68,6 +68,8 @@ type session struct {
 	failed bool
 
 	copyIn copyIn
+	// hiddenName is what the gateway calls a prepared statement of its own.
+	hiddenName string
 
 	outgoing outgoing
 	// rewritten is room for a row that is changed.

@@ -108,7 +108,7 @@ func (s *Stream) binaryLength(dst, fixed []byte) ([]byte, error) {
 	case n < -1:
 		return nil, fmt.Errorf("%w: length of a field", ErrMalformed)
 	case n == -1 && s.rewrites():
-		return s.appendBinary(dst, s.value(nil)), s.endBinaryField()
+		return s.binaryMade(dst, nil), s.endBinaryField()
 	case n == -1:
 		return append(dst, fixed...), s.endBinaryField()
 	}
@@ -123,20 +123,32 @@ func (s *Stream) binaryLength(dst, fixed []byte) ([]byte, error) {
 // length.
 func (s *Stream) binaryValue(dst []byte) []byte {
 	defer s.release()
+	if s.isConstant() {
+		if c := s.constantOf(appendBinary); !c.null {
+			return append(dst, c.text...)
+		}
+		return binaryNull(dst)
+	}
 	held := s.held
 	if held == nil {
 		held = []byte{}
 	}
-	return s.appendBinary(dst, s.value(held))
+	return s.binaryMade(dst, held)
 }
 
-// appendBinary appends what was made of a value, with its length.
-func (s *Stream) appendBinary(dst []byte, null bool) []byte {
-	if null || len(s.made) > math.MaxInt32 {
-		return append(dst, 0xff, 0xff, 0xff, 0xff)
+// binaryMade appends what is made of a value, nil for a NULL, with its length.
+func (s *Stream) binaryMade(dst, held []byte) []byte {
+	out, null := s.value(s.made[:0], held)
+	if s.made = out; null || len(out) > math.MaxInt32 {
+		return binaryNull(dst)
 	}
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(s.made)))
-	return append(dst, s.made...)
+	return appendBinary(dst, out)
+}
+
+func binaryNull(dst []byte) []byte { return append(dst, 0xff, 0xff, 0xff, 0xff) }
+
+func appendBinary(dst, value []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(dst, uint32(len(value))), value...)
 }
 
 func (s *Stream) endBinaryField() error {

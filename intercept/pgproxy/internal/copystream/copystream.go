@@ -9,6 +9,8 @@ package copystream
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // ErrMalformed says that the data is not what COPY would send. Nothing of what
@@ -37,8 +39,10 @@ type Config struct {
 	NullText string
 	// Header says that the first line holds names, which are not rewritten.
 	Header bool
-	// Columns says for each column whether Value is asked.
-	Columns []bool
+	// Columns says for each column whether Value is asked. Constant, if not nil, says
+	// for which of these Value returns the same whatever the value is: it is asked
+	// once, for nil, and values are not held.
+	Columns, Constant []bool
 	// Value appends what is to stand in place of a value that is not NULL, in the
 	// type's text form or, for Binary, its binary form; null makes it NULL. dst and
 	// value don't overlap; value is not the caller's to keep.
@@ -61,13 +65,27 @@ type Stream struct {
 	rows   int64
 	// inRow says that a row has begun.
 	inRow bool
+	// last is the last column that is rewritten, -1 for none.
+	last int
 	// held is what has come of a value that is to be rewritten: in text as it was
-	// sent, in csv and binary the value itself. over says that it was too long.
+	// sent, in csv and binary the value itself; of a constant's only what tells
+	// whether it is NULL. over says that it was too long.
 	held, made []byte
 	over       bool
-	text       textState
-	csv        csvState
-	binary     binaryState
+	// expected is how much is still to come of what is being written.
+	expected int
+	// constants are what stands for the values of columns, nil until it is known.
+	constants []*constant
+	text      textState
+	csv       csvState
+	binary    binaryState
+}
+
+// A constant is what stands in the place of all values of a column, as it is
+// written.
+type constant struct {
+	text []byte
+	null bool
 }
 
 // New returns a Stream.
@@ -78,7 +96,24 @@ func New(c Config) (*Stream, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	return &Stream{Config: c, naming: c.Header && c.Format != Binary, binary: binaryState{left: signatureSize}}, nil
+	s := &Stream{
+		Config: c, naming: c.Header && c.Format != Binary, last: -1,
+		binary: binaryState{left: signatureSize}, constants: make([]*constant, len(c.Columns)),
+	}
+	for i, rewrites := range c.Columns {
+		if rewrites {
+			s.last = i
+		}
+	}
+	return s, nil
+}
+
+// Ambiguous reports whether a value that is not rewritten can be written like NULL,
+// so that whoever chose what stands for NULL could be told whether a value is equal
+// to it. In columns that are rewritten both are then given to Value, which must tell
+// nothing of them by what it returns.
+func (c *Config) Ambiguous() bool {
+	return c.Format == Text && c.NullText != `\N` && c.NullText != ""
 }
 
 // Check reports whether values can be told apart under the options.
@@ -91,10 +126,8 @@ func (c *Config) Check() error {
 		if special(c.Delimiter) || c.Delimiter == '\\' {
 			return fmt.Errorf("%w: delimiter", ErrOptions)
 		}
-		// A value that is written like NULL can't be told from it: whoever chooses
-		// what stands for NULL would be told whether a value is equal to it.
-		if c.NullText != `\N` && c.NullText != "" || c.Delimiter == 'N' {
-			return fmt.Errorf("%w: in text, NULL must be written as \\N or as nothing", ErrOptions)
+		if c.NullText != `\N` && strings.Contains(c.NullText, `\`) || c.Delimiter == 'N' {
+			return fmt.Errorf("%w: in text, values can't be told from NULL", ErrOptions)
 		}
 		return nil
 	case CSV:
@@ -136,33 +169,64 @@ func (s *Stream) rewrites() bool {
 	return !s.naming && s.column < len(s.Columns) && s.Columns[s.column]
 }
 
+// Settled reports whether the rest of the row at hand goes through unchanged.
+func (s *Stream) Settled() bool { return s.column > s.last }
+
+// Naming reports whether the line of names has not ended.
+func (s *Stream) Naming() bool { return s.naming }
+
+// Held returns how many bytes of a value wait for its end.
+func (s *Stream) Held() int { return len(s.held) }
+
+// Expect says how long a row is of which the next Write has a part, from there on.
+// It spares copies of a value that is held.
+func (s *Stream) Expect(n int) { s.expected = n }
+
+// isConstant reports whether what stands for the value at hand does not depend on it.
+func (s *Stream) isConstant() bool {
+	return s.column < len(s.Constant) && s.Constant[s.column]
+}
+
 // hold keeps bytes of a value that is to be rewritten.
 func (s *Stream) hold(b []byte) {
+	if s.isConstant() {
+		b = b[:min(len(b), max(0, len(s.NullText)+1-len(s.held)))]
+	}
 	if s.over = s.over || len(s.held)+len(b) > s.MaxValue; s.over {
 		return
+	}
+	if len(s.held)+len(b) > cap(s.held) && s.expected > cap(s.held) && !s.isConstant() {
+		s.held = slices.Grow(s.held, min(max(len(b), s.expected), s.MaxValue-len(s.held)))
 	}
 	s.held = append(s.held, b...)
 }
 
-func (s *Stream) holdByte(c byte) {
-	if s.over = s.over || len(s.held) >= s.MaxValue; s.over {
-		return
-	}
-	s.held = append(s.held, c)
-}
-
-// value puts into made what stands in place of the value at hand, nil for a NULL,
-// and reports whether that is NULL.
-func (s *Stream) value(held []byte) (null bool) {
+// value appends what stands in place of the value at hand, nil for a NULL, and
+// reports whether that is NULL.
+func (s *Stream) value(dst, held []byte) (out []byte, null bool) {
 	switch {
 	case held != nil && !s.over:
-		s.made, null = s.Value(s.made[:0], s.column, held)
+		return s.Value(dst, s.column, held)
 	case s.Null != nil:
-		s.made, null = s.Null(s.made[:0], s.column)
+		return s.Null(dst, s.column)
 	default:
-		null = true
+		return dst, true
 	}
-	return null
+}
+
+// constantOf returns what stands for the value at hand, which is not NULL.
+// written puts it into the form in which it is sent.
+func (s *Stream) constantOf(written func(dst, value []byte) []byte) *constant {
+	c := s.constants[s.column]
+	if c == nil {
+		c = new(constant)
+		c.text, c.null = s.Value(nil, s.column, nil)
+		if !c.null {
+			c.text = written(nil, c.text)
+		}
+		s.constants[s.column] = c
+	}
+	return c
 }
 
 // release forgets the value at hand, and its buffers if they have grown large.

@@ -64,7 +64,7 @@ func TestLongValuesBecomeNull(t *testing.T) {
 // client has chosen for NULL.
 func TestNewRefusesWhatTellsValues(t *testing.T) {
 	c := config(copystream.Text, true)
-	c.NullText = canary
+	c.NullText = `ca\nary`
 	if _, err := copystream.New(c); !errors.Is(err, copystream.ErrOptions) {
 		t.Errorf("NULL %q: %v", c.NullText, err)
 	}

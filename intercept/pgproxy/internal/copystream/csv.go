@@ -20,33 +20,38 @@ const (
 // A quoted value may hold anything; within it quotes and escapes are behind an
 // escape.
 func (s *Stream) writeCSV(dst, data []byte) ([]byte, error) {
-	for _, c := range data {
+	passed := 0 // what is before it has been written, or is not to be
+	for i, c := range data {
 		ends, plain, err := s.csvByte(c)
 		if err != nil {
 			return nil, err
 		}
 		rewrites := s.rewrites()
-		switch {
-		case !ends && !rewrites:
-			dst = append(dst, c)
-		case !ends && plain:
-			s.holdByte(c)
-		}
 		if !ends {
 			s.inRow = true
+			if rewrites {
+				dst = append(dst, data[passed:i]...)
+				passed = i + 1
+			}
+			if rewrites && plain {
+				s.holdByte(c)
+			}
 			continue
 		}
 		if rewrites {
+			dst = append(dst, data[passed:i]...)
+			passed = i
 			dst = s.csvValue(dst)
 		}
 		s.csv = csvStart
-		dst = append(dst, c)
 		if err := s.endField(c == '\n'); err != nil {
 			return nil, err
 		}
 	}
-	return dst, nil
+	return append(dst, data[passed:]...), nil
 }
+
+func (s *Stream) holdByte(c byte) { s.hold([]byte{c}) }
 
 // csvByte takes one byte. It reports whether the field ends before it, and
 // whether it is part of the value.
@@ -106,19 +111,36 @@ func (s *Stream) csvValue(dst []byte) []byte {
 	if held == nil {
 		held = []byte{}
 	}
-	if !quoted && string(held) == s.NullText {
+	switch null := !quoted && !s.over && string(held) == s.NullText; {
+	case null:
 		held = nil
-	}
-	if s.value(held) {
+	case s.isConstant():
+		if c := s.constantOf(s.quote); !c.null {
+			return append(dst, c.text...)
+		}
 		return append(dst, s.NullText...)
 	}
-	out := s.made
-	unchanged := quoted && bytes.Equal(out, s.held)
-	if !unchanged && !s.needsQuotes(out) {
-		return append(dst, out...)
+	out, null := s.value(s.made[:0], held)
+	if s.made = out; null {
+		return append(dst, s.NullText...)
 	}
+	if quoted && bytes.Equal(out, s.held) {
+		return s.inQuotes(dst, out)
+	}
+	return s.quote(dst, out)
+}
+
+// quote appends a value as the server writes it.
+func (s *Stream) quote(dst, value []byte) []byte {
+	if !s.needsQuotes(value) {
+		return append(dst, value...)
+	}
+	return s.inQuotes(dst, value)
+}
+
+func (s *Stream) inQuotes(dst, value []byte) []byte {
 	dst = append(dst, s.Quote)
-	for _, c := range out {
+	for _, c := range value {
 		if c == s.Quote || c == s.Escape {
 			dst = append(dst, s.Escape)
 		}

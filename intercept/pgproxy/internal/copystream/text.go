@@ -1,6 +1,9 @@
 package copystream
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // textState is where a Stream of text is.
 type textState struct {
@@ -12,65 +15,119 @@ type textState struct {
 // Format"): one line for each row, in which delimiters, line ends and backslashes
 // of values are behind a backslash.
 func (s *Stream) writeText(dst, data []byte) ([]byte, error) {
-	for len(data) > 0 {
-		n := s.textRun(data)
-		s.inRow = s.inRow || n > 0
+	passed := 0 // what is before it has been written, or is not to be
+	l := line{data: data, delimiter: s.Delimiter, end: -1}
+	for at := 0; at < len(data); {
+		end := l.fieldEnd(at, s.text.escaped)
+		s.text.escaped = l.escaped
+		s.inRow = s.inRow || end > at
 		if s.rewrites() {
-			s.hold(data[:n])
-		} else {
-			dst = append(dst, data[:n]...)
-		}
-		if n == len(data) {
-			break
-		}
-		if s.rewrites() {
+			dst = append(dst, data[passed:at]...)
+			passed = end
+			if end == len(data) {
+				s.hold(data[at:])
+				break
+			}
 			var err error
-			if dst, err = s.textValue(dst); err != nil {
+			if dst, err = s.textField(dst, data[at:end]); err != nil {
 				return nil, err
 			}
 		}
-		dst = append(dst, data[n])
-		if err := s.endField(data[n] == '\n'); err != nil {
-			return nil, err
-		}
-		data = data[n+1:]
-	}
-	return dst, nil
-}
-
-// textRun returns how much of data belongs to the field at hand.
-func (s *Stream) textRun(data []byte) int {
-	escaped := s.text.escaped
-	n := 0
-	for ; n < len(data); n++ {
-		c := data[n]
-		if escaped {
-			escaped = false
-			continue
-		}
-		if c == s.Delimiter || c == '\n' {
+		if end == len(data) {
 			break
 		}
-		escaped = c == '\\'
+		if err := s.endField(data[end] == '\n'); err != nil {
+			return nil, err
+		}
+		at = end + 1
 	}
-	s.text.escaped = escaped
+	return append(dst, data[passed:]...), nil
+}
+
+// A line finds the fields in data of the text format.
+type line struct {
+	data      []byte
+	delimiter byte
+	// end is the latest line's end that has been found, or the data's.
+	end int
+	// escaped says that the data ends in a backslash that escapes what comes next.
+	escaped bool
+}
+
+// fieldEnd returns where the field ends that begins at from, or goes on there, if
+// escaped behind a backslash: at a delimiter or a line's end, or with the data.
+func (l *line) fieldEnd(from int, escaped bool) int {
+	l.escaped = false
+	if escaped {
+		from++
+	}
+	for at := from; ; {
+		if at > l.end {
+			l.end = next(l.data, at, '\n')
+		}
+		end := l.end
+		if n := bytes.IndexByte(l.data[at:end], l.delimiter); n >= 0 {
+			end = at + n
+		}
+		escaped := backslashes(l.data[from:end])%2 == 1
+		if end == len(l.data) {
+			l.escaped = escaped
+			return end
+		}
+		if !escaped {
+			return end
+		}
+		at = end + 1
+	}
+}
+
+// next returns where b is next in data, its length if it is not.
+func next(data []byte, from int, b byte) int {
+	if n := bytes.IndexByte(data[from:], b); n >= 0 {
+		return from + n
+	}
+	return len(data)
+}
+
+// backslashes counts those at the end of b.
+func backslashes(b []byte) int {
+	n := 0
+	for n < len(b) && b[len(b)-1-n] == '\\' {
+		n++
+	}
 	return n
 }
 
-// textValue appends what stands in place of the value that is held.
-func (s *Stream) textValue(dst []byte) ([]byte, error) {
+// textField appends what stands in place of a value, of which rest is the end.
+func (s *Stream) textField(dst, rest []byte) ([]byte, error) {
+	raw := rest
+	if len(s.held) > 0 || s.over || s.isConstant() {
+		s.hold(rest)
+		raw = s.held
+	}
 	defer s.release()
-	var value []byte
-	if !s.over && string(s.held) != s.NullText {
+	null := !s.over && string(raw) == s.NullText && !s.Ambiguous()
+	switch {
+	case !null && s.isConstant():
+		if c := s.constantOf(s.escape); !c.null {
+			return append(dst, c.text...), nil
+		}
+		return append(dst, s.NullText...), nil
+	case null:
+		raw = nil
+	case !s.over && bytes.IndexByte(raw, '\\') >= 0:
+		if len(s.held) == 0 {
+			s.held = append(s.held, raw...)
+		}
 		var err error
-		if value, err = unescape(s.held); err != nil {
+		if raw, err = unescape(s.held); err != nil {
 			return nil, err
 		}
-		if value == nil {
-			value = []byte{} // nil is NULL
-		}
+	case raw == nil:
+		raw = []byte{} // nil is NULL
 	}
-	if s.value(value) {
+	var isNull bool
+	if s.made, isNull = s.value(s.made[:0], raw); isNull {
 		return append(dst, s.NullText...), nil
 	}
 	return s.escape(dst, s.made), nil
@@ -151,25 +208,39 @@ func digit(c byte) int {
 
 // escape appends a value as the server writes it.
 func (s *Stream) escape(dst, value []byte) []byte {
-	for _, c := range value {
-		switch c {
-		case '\b':
-			dst = append(dst, '\\', 'b')
-		case '\f':
-			dst = append(dst, '\\', 'f')
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		case '\v':
-			dst = append(dst, '\\', 'v')
-		case '\\', s.Delimiter:
-			dst = append(dst, '\\', c)
-		default:
-			dst = append(dst, c)
+	plain := 0
+	for i, c := range value {
+		if c > '\r' && c != '\\' && c != s.Delimiter {
+			continue
 		}
+		letter := letterOf(c)
+		if letter == 0 && c != '\\' && c != s.Delimiter {
+			continue
+		}
+		letter = max(letter, c)
+		dst = append(append(dst, value[plain:i]...), '\\', letter)
+		plain = i + 1
 	}
-	return dst
+	return append(dst, value[plain:]...)
+}
+
+// letterOf returns the letter that stands for a control character behind a
+// backslash, 0 for any other.
+func letterOf(c byte) byte {
+	switch c {
+	case '\b':
+		return 'b'
+	case '\f':
+		return 'f'
+	case '\n':
+		return 'n'
+	case '\r':
+		return 'r'
+	case '\t':
+		return 't'
+	case '\v':
+		return 'v'
+	default:
+		return 0
+	}
 }
