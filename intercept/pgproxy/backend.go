@@ -317,6 +317,7 @@ func (s *session) ready(e *entry, body []byte) error {
 	s.namesPending -= e.renames
 	s.status, s.unseenRan = body[0], false
 	s.answered++
+	s.path.ready(s.status, s.queue.size <= 1)
 	if s.status == statusIdle {
 		s.names.endTransaction(s.answered, !s.failed)
 		s.failed = false
@@ -330,8 +331,9 @@ func (s *session) ready(e *entry, body []byte) error {
 
 // Transaction statuses of ReadyForQuery.
 const (
-	statusIdle = 'I'
-	statusOpen = 'T'
+	statusIdle   = 'I'
+	statusOpen   = 'T'
+	statusFailed = 'E'
 )
 
 // commandComplete ends a statement: an Execute, or one statement of a Query. tag

@@ -45,7 +45,7 @@ func TestComputedSettingsAreNotCarried(t *testing.T) {
 	r := newRig(t, rigConfig{setup: bypassSchema})
 	conn := r.connect(t)
 	for _, sql := range []string{
-		"SELECT set_config('search_path', 'other', false)", "SELECT set_config('search_' || 'path', 'other', false)", "SELECT set_config('search_path'::text || '', 'other', true)",
+		"SELECT set_config('search_path', NULL, false)", "SELECT set_config('search_' || 'path', 'other', false)", "SELECT set_config('search_path'::text || '', 'other', true)",
 		"SELECT set_config(upper('x'), 'other', false)", "SELECT set_config('work_mem', (SELECT '1MB'), false)", "SELECT pg_catalog.set_config(VARIADIC NULL)", "PREPARE p AS SELECT set_config('search_' || 'path', 'other', false)",
 	} {
 		if _, err := runSimple(t.Context(), conn, sql); sqlState(err) != "0A000" {

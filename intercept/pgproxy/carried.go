@@ -13,34 +13,38 @@ import (
 // is: COPY in another encoding or by EXECUTE, and changes to settings under which
 // the server would read SQL, resolve names or see the session's identity in another
 // way. A write to pg_settings is such a change.
-func (t *traced) uncarried() *intercept.Refusal {
+func (t *traced) uncarried(c *catalogue) *intercept.Refusal {
 	if t.writes() && slices.ContainsFunc(t.touches, isSettings) {
 		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "writing to pg_settings is not carried", Hint: "use SET"}
 	}
 	if t.rows != nil && t.rows != t && t.rows.statement.Copy != sqlfacts.CopyNone {
 		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "EXECUTE of a COPY is not carried", Hint: "send the COPY itself"}
 	}
-	return uncarriedStatement(t.statement)
+	return c.uncarried(t.statement)
 }
 
 func isSettings(r *relation) bool { return r.schema == "pg_catalog" && r.name == "pg_settings" }
 
-func uncarriedStatement(s *sqlfacts.Statement) *intercept.Refusal {
+func (c *catalogue) uncarried(s *sqlfacts.Statement) *intercept.Refusal {
 	if s.Copy != sqlfacts.CopyNone && s.CopyOptions.Encoding != "" && !isUTF8(s.CopyOptions.Encoding) {
 		return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "COPY in another encoding than UTF8 is not carried"}
 	}
 	for _, setting := range s.Settings {
-		if setting.Computed {
-			return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "set_config with a computed name or value is not carried"}
+		if setting.Computed || setting.Listed && (c.hidesSettings || c.exposed) {
+			return computedSetting()
 		}
 		if !mayChange(setting) {
 			return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: fmt.Sprintf("changing %q is not carried", setting.Name)}
 		}
 	}
 	if s.Inner != nil {
-		return uncarriedStatement(s.Inner)
+		return c.uncarried(s.Inner)
 	}
 	return nil
+}
+
+func computedSetting() *intercept.Refusal {
+	return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "set_config with a computed name or value is not carried"}
 }
 
 // mayChange reports whether the gateway's reading of SQL survives the change.
@@ -54,7 +58,9 @@ func mayChange(s sqlfacts.Setting) bool {
 	switch s.Name {
 	case "standard_conforming_strings":
 		return isOn(s.Value)
-	case "backslash_quote", "search_path", "role", "session_authorization":
+	case "search_path":
+		return s.Scope == "" // the session's own, which is followed
+	case "backslash_quote", "role", "session_authorization":
 		return false
 	case "client_encoding", "names":
 		return isUTF8(s.Value)

@@ -13,17 +13,36 @@ import (
 // A catalogue is what the gateway knows of the server's tables and views. It is
 // immutable, but for what it remembers of statements resolved against it.
 type catalogue struct {
+	*contents
+	lookupPath
+
+	mu       sync.RWMutex
+	resolved map[*sqlfacts.Query]*resolved
+	// along are the same contents along other search paths, by their settings.
+	along map[string]*catalogue
+}
+
+// contents are what catalogues along different search paths share.
+type contents struct {
 	loaded time.Time
 	// changes is what its shelf had counted when the catalogue began to be loaded.
 	changes uint64
 	byOID   map[uint32]*relation
 	byName  map[relationName]*relation
-	// path is the search path, pg_catalog and temporary tables left out.
-	path []string
+	// schemas are those in which the user may look names up, user is its name.
+	schemas map[string]bool
+	user    string
+	// origin is where the search path of a new session comes from: it has another
+	// text when that may be another path. start is what such a session begins with.
+	origin, start string
+	startKnown    bool
 	// functions are those that users and extensions made, by their names with and
-	// without schema in lower case; operators the names of operators that run them.
+	// without schema in lower case; operators the names of operators that users and
+	// extensions made, true for those that may do more than compute.
 	functions map[string]function
 	operators map[string]bool
+	// hidesSettings says that another relation is called pg_settings.
+	hidesSettings bool
 	// builtins are the built-in functions by their names, with the strongest
 	// volatility of each.
 	builtins map[string]byte
@@ -36,9 +55,6 @@ type catalogue struct {
 	// analyze analyses the definitions of views.
 	analyze analyzeFunc
 	types   types
-
-	mu       sync.RWMutex
-	resolved map[*sqlfacts.Query]*resolved
 }
 
 type analyzeFunc func(sql string) (*sqlfacts.Query, error)
@@ -98,17 +114,14 @@ func (r *relation) has(column string) bool {
 	return false
 }
 
-// lookup finds a relation as the server would: by its qualified name, or along
-// pg_catalog and the search path. Temporary tables come first in the server's
-// search; the gateway sees them under the name that they hide.
+// lookup finds a relation as the server would: by its qualified name, or along the
+// search path. Temporary tables come first in the server's search; the gateway sees
+// them under the name that they hide.
 func (c *catalogue) lookup(schema, name string) *relation {
 	if schema != "" {
 		return c.byName[relationName{schema, name}]
 	}
-	if r := c.byName[relationName{"pg_catalog", name}]; r != nil {
-		return r
-	}
-	for _, schema := range c.path {
+	for _, schema := range c.schemasInOrder {
 		if r := c.byName[relationName{schema, name}]; r != nil {
 			return r
 		}
@@ -116,16 +129,12 @@ func (c *catalogue) lookup(schema, name string) *relation {
 	return nil
 }
 
-// home is the schema in which an unqualified new name is made.
-func (c *catalogue) home() string {
-	if len(c.path) > 0 {
-		return c.path[0]
-	}
-	return ""
-}
-
-// maxResolved bounds what a catalogue remembers; beyond it starts anew.
-const maxResolved = 8192
+// maxResolved bounds what a catalogue remembers, maxResolvedElsewhere what it does
+// along a search path that sessions don't begin with; beyond it starts anew.
+const (
+	maxResolved          = 8192
+	maxResolvedElsewhere = 1024
+)
 
 func (c *catalogue) remembered(q *sqlfacts.Query) *resolved {
 	c.mu.RLock()
@@ -136,7 +145,7 @@ func (c *catalogue) remembered(q *sqlfacts.Query) *resolved {
 func (c *catalogue) remember(q *sqlfacts.Query, r *resolved) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.resolved == nil || len(c.resolved) >= maxResolved {
+	if c.resolved == nil || len(c.resolved) >= maxResolved || c.setting != c.start && len(c.resolved) >= maxResolvedElsewhere {
 		c.resolved = make(map[*sqlfacts.Query]*resolved)
 	}
 	c.resolved[q] = r
@@ -193,7 +202,7 @@ func (s *session) catalogueSettled() {
 }
 
 // catalogues holds a shelf for each upstream user: what a search path means
-// depends on the user.
+// depends on the user, and where a new session's comes from.
 type catalogues struct {
 	mu      sync.Mutex
 	shelves map[string]*shelf

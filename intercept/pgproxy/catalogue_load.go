@@ -10,18 +10,19 @@ import (
 // table is the answer to one query: rows of texts.
 type table [][]string
 
-// buildCatalogue makes a catalogue of the answers to catalogueQueries.
+// buildCatalogue makes a catalogue of the answers to catalogueQueries, which a new
+// session was given.
 func buildCatalogue(answers []table, now time.Time, analyze analyzeFunc) (*catalogue, error) {
 	if len(answers) != len(catalogueQueries()) {
 		return nil, fmt.Errorf("pgproxy: catalogue: %d answers to %d queries", len(answers), len(catalogueQueries()))
 	}
-	c := &catalogue{
+	c := &catalogue{contents: &contents{
 		loaded: now, byOID: map[uint32]*relation{}, byName: map[relationName]*relation{},
 		functions: map[string]function{}, operators: map[string]bool{}, builtins: map[string]byte{}, procedures: map[uint32]*procedure{}, typeNames: map[string]string{}, analyze: analyze,
-	}
-	adders := c.adders()
-	for i, a := range adders {
-		for _, row := range answers[i] {
+		schemas: map[string]bool{},
+	}}
+	for i, a := range c.adders() {
+		for _, row := range answers[i+1] {
 			err := fmt.Errorf("%w: %d columns", errMalformed, len(row))
 			if len(row) == a.columns {
 				err = a.add(row)
@@ -35,8 +36,8 @@ func buildCatalogue(answers []table, now time.Time, analyze analyzeFunc) (*catal
 	c.spreadFamilies()
 	c.dropCycles()
 	c.expandViews()
-	user, path := firstText(answers[len(adders)]), firstText(answers[len(adders)+1])
-	c.path = searchPath(path, user)
+	c.start, c.startKnown = firstText(answers[0]), true
+	c.lookupPath = c.pathOf(neutralPath)
 	return c, nil
 }
 
@@ -46,13 +47,33 @@ type adder struct {
 	add     func(row []string) error
 }
 
-// adders are in the order of catalogueQueries, but for the last two.
+// adders are in the order of catalogueQueries, but for the first.
 func (c *catalogue) adders() []adder {
 	return []adder{
 		{4, c.addRelation}, {4, c.addColumn}, {2, c.addInheritance}, {2, c.addDependency}, {2, c.addBlind},
-		{1, c.addRewritten}, {3, c.addGenerated}, {9, c.addFunction}, {1, c.addOperator},
+		{1, c.addRewritten}, {3, c.addGenerated}, {9, c.addFunction}, {2, c.addOperator},
 		{2, c.addDefinition}, {6, c.addBuiltin}, {2, c.addTypeName},
 		{3, c.addFieldType}, {8, c.addType}, {2, c.addPartitionKey}, {4, c.addDomainColumn},
+		{1, c.addSchema}, {2, c.addUser},
+	}
+}
+
+func (c *catalogue) addSchema(row []string) error {
+	c.schemas[row[0]] = true
+	return nil
+}
+
+func (c *catalogue) addUser(row []string) error {
+	c.user, c.origin = row[0], row[1]
+	return nil
+}
+
+// startAs notes what new sessions begin with where c was loaded by a session that is
+// not new: what they did before, unless that comes from elsewhere now.
+func (c *catalogue) startAs(before *catalogue) {
+	c.start, c.startKnown = "", false
+	if before != nil && before.origin == c.origin {
+		c.start, c.startKnown = before.start, before.startKnown
 	}
 }
 
@@ -70,6 +91,7 @@ func (c *catalogue) addRelation(row []string) error {
 	}
 	r := &relation{relationName: relationName{row[1], row[2]}, oid: oid[0], kind: row[3][0], columns: map[int16]string{}}
 	c.byOID[r.oid], c.byName[r.relationName] = r, r
+	c.hidesSettings = c.hidesSettings || r.name == "pg_settings" && r.schema != "pg_catalog"
 	return nil
 }
 
@@ -175,7 +197,7 @@ func (c *catalogue) addFunction(row []string) error {
 }
 
 func (c *catalogue) addOperator(row []string) error {
-	c.operators[row[0]] = true
+	c.operators[row[0]] = row[1] != "t"
 	return nil
 }
 
@@ -279,49 +301,6 @@ func (c *catalogue) expandViews() {
 	for _, r := range c.byOID {
 		expand(r)
 	}
-}
-
-// searchPath parses the setting: a list of identifiers, quoted where needed.
-func searchPath(setting, user string) []string {
-	var path []string
-	for rest := setting; rest != ""; {
-		var name string
-		rest = strings.TrimLeft(rest, ", ")
-		if strings.HasPrefix(rest, `"`) {
-			name, rest = quotedIdentifier(rest)
-		} else {
-			end := strings.IndexByte(rest, ',')
-			if end < 0 {
-				end = len(rest)
-			}
-			name, rest = strings.TrimSpace(rest[:end]), rest[end:]
-		}
-		switch name {
-		case "", "pg_temp", "pg_catalog":
-		case "$user":
-			path = append(path, user)
-		default:
-			path = append(path, name)
-		}
-	}
-	return path
-}
-
-func quotedIdentifier(s string) (name, rest string) {
-	var b strings.Builder
-	for i := 1; i < len(s); i++ {
-		if s[i] != '"' {
-			b.WriteByte(s[i])
-			continue
-		}
-		if i+1 < len(s) && s[i+1] == '"' {
-			b.WriteByte('"')
-			i++
-			continue
-		}
-		return b.String(), s[i+1:]
-	}
-	return b.String(), ""
 }
 
 func oids(row []string) ([]uint32, error) {

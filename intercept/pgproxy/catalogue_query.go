@@ -7,6 +7,7 @@ package pgproxy
 // the database was.
 func catalogueQueries() []string {
 	return []string{
+		`SELECT pg_catalog.current_setting('search_path'), pg_catalog.set_config('search_path', '` + neutralPath + `', true)`,
 		`SELECT c.oid, n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c` +
 			` JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f', 'S')`,
 		`SELECT a.attrelid, a.attnum, a.attname, a.attgenerated <> '' FROM pg_catalog.pg_attribute a` +
@@ -27,10 +28,23 @@ func catalogueQueries() []string {
 		`SELECT t.oid, pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t` +
 			` WHERE t.oid IN (SELECT pg_catalog.unnest(p.proargtypes) FROM pg_catalog.pg_proc p)`,
 		fieldTypes, ownTypes, partitionKeys, domainColumns,
-		`SELECT current_user`,
-		`SHOW search_path`,
+		`SELECT nspname FROM pg_catalog.pg_namespace WHERE pg_catalog.has_schema_privilege(oid, 'USAGE')`,
+		`SELECT current_user, ` + pathOrigin,
 	}
 }
+
+// neutralPath is the search path along which the catalogue is read, whatever the
+// session's: nothing that users made is in the way, and the texts of views say where
+// everything is. It lasts for the transaction, which is the gateway's own.
+const neutralPath = "pg_catalog, pg_temp"
+
+// pathOrigin is a text of all that a new session's search path comes from: the
+// server's configuration, and what is set for the user and the database.
+const pathOrigin = `coalesce((SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'), '') || coalesce((` +
+	`SELECT string_agg(s.setrole::text || ' ' || s.setdatabase::text || ' ' || e, ' ' ORDER BY s.setrole, s.setdatabase, e)` +
+	` FROM pg_catalog.pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS e WHERE e LIKE 'search!_path=%' ESCAPE '!'` +
+	` AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = session_user))` +
+	` AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))), '')`
 
 // fieldTypes are the types of the fields of composites, and of tables, which are
 // composites too. ownTypes are all that are not built in or whose OIDs are not the
@@ -87,16 +101,17 @@ const (
 
 // ownFunctions are the functions that users made, with their volatility, whether
 // they have the name of a built-in one, and whether an extension brought them.
-// ownOperators are the operators whose functions users made.
+// ownOperators are the operators that users made, or whose functions, and whether
+// these only compute.
 const (
 	ownFunctions = `SELECT n.nspname, p.proname, p.provolatile, EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE b.proname = p.proname AND b.oid < 16384), ` + ofExtension + `, p.prosecdef, p.oid, p.proargtypes, p.prorettype` +
 		` FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384`
-	ownOperators = `SELECT DISTINCT o.oprname FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode` +
-		` WHERE p.oid >= 16384 AND p.provolatile <> 'i' AND NOT ` + ofExtension
+	ownOperators = `SELECT o.oprname, bool_and(p.provolatile = 'i' OR ` + ofExtension + `) FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode` +
+		` WHERE o.oid >= 16384 OR p.oid >= 16384 GROUP BY o.oprname`
 )
 
-// viewDefinitions are the texts of views, as the server would read them along the
-// search path of this session. To write one down the server locks what the view
+// viewDefinitions are the texts of views, as the server would read them along
+// neutralPath. To write one down the server locks what the view
 // reads, so that those are left out of which a part is being changed.
 const viewDefinitions = `SELECT c.oid, coalesce(pg_catalog.pg_get_viewdef(c.oid), '') FROM pg_catalog.pg_class c` +
 	` WHERE c.relkind IN ('v', 'm') AND c.oid IN (SELECT v.oid FROM pg_catalog.pg_class v JOIN pg_catalog.pg_rewrite r ON r.ev_class = v.oid AND r.ev_type = '1'` +

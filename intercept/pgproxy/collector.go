@@ -27,6 +27,8 @@ const maxCollected = 256 << 20
 func (s *session) hiddenAnswer(e *entry, typ byte, body []byte) error {
 	s.outgoing.change()
 	switch {
+	case e.path != nil:
+		return s.pathAnswer(e, typ, body)
 	case e.copied != nil:
 		return s.copyDescribed(e, typ, body)
 	case e.kind == msgDescribe && typ == msgRowDescription:
@@ -111,6 +113,7 @@ func (s *session) refreshCatalogue() (*wait, *intercept.Refusal) {
 	s.endTurn()
 	if c.failed == "" {
 		if fresh, err := buildCatalogue(c.tables, now, s.proxy.analyzer.Analyze); err == nil {
+			fresh.startAs(s.shelf.newest.Load())
 			s.shelf.put(fresh, c.changes)
 			return nil, nil
 		}

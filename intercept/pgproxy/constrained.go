@@ -49,7 +49,7 @@ func (c *catalogue) domainNamed(name sqlfacts.Relation) []reading {
 	if name.Schema != "" {
 		return c.domains[relationName{name.Schema, name.Name}]
 	}
-	for _, schema := range c.path {
+	for _, schema := range c.schemasInOrder {
 		if of := c.domains[relationName{schema, name.Name}]; of != nil {
 			return of
 		}

@@ -110,7 +110,7 @@ func FuzzFields(f *testing.F) {
 func emptyCatalogue(t testing.TB) *shelf {
 	t.Helper()
 	s := new(shelf)
-	s.newest.Store(&catalogue{byOID: map[uint32]*relation{}, byName: map[relationName]*relation{}})
+	s.newest.Store(&catalogue{contents: &contents{byOID: map[uint32]*relation{}, byName: map[relationName]*relation{}, startKnown: true}})
 	return s
 }
 

@@ -66,6 +66,9 @@ func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdic
 	x := &execution{query: r, text: cmd.Text, verdict: v, endsTransaction: r.endsTransaction}
 	x.limit = bounds(v)
 	x.distrust = s.catalogueChanged || s.shelf.outdated() || s.shelf.inChange()
+	if v.Forward && r.listsSettings && x.distrust {
+		return x, s.guard.Withhold(v, computedSetting()) // pg_settings may be another relation by now
+	}
 	if refusal := r.copyUnderLimit(x.limit); v.Forward && refusal != nil {
 		return x, s.guard.Withhold(v, refusal)
 	}

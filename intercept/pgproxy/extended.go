@@ -297,6 +297,11 @@ func (s *session) execute(msg, body []byte) (*wait, error) {
 			return w, nil
 		}
 	}
+	if p.run.query.looksUpLate {
+		if w, stop := s.pathChanged(p); stop {
+			return w, nil
+		}
+	}
 	if !s.guard.Current(p.run.verdict) {
 		return s.judge(p.command, msg, func(v intercept.Verdict, msg []byte) {
 			run, v := s.execution(p.run.query, p.command, v)
@@ -323,6 +328,26 @@ func (s *session) nameChanged(p *portal) (*wait, bool) {
 	}
 	if refusal == nil && !r.sameMeaning(p.run.query) {
 		refusal = &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "the name has been given another meaning since the statement was bound", Retryable: true}
+	}
+	if refusal != nil {
+		s.refuse(msgExecute, s.guard.Refuse(p.command, refusal).Refused())
+		return nil, true
+	}
+	return nil, false
+}
+
+// pathChanged looks at a portal whose names are looked up when it is executed: the search path must still be the
+// one by which it was judged.
+func (s *session) pathChanged(p *portal) (*wait, bool) {
+	var refusal *intercept.Refusal
+	if !s.path.known {
+		var w *wait
+		if w, refusal = s.askPath(); w != nil {
+			return w, true
+		}
+	}
+	if refusal == nil && s.path.setting != p.run.query.catalogue.setting {
+		refusal = &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "search_path has been changed since the statement was bound", Retryable: true}
 	}
 	if refusal != nil {
 		s.refuse(msgExecute, s.guard.Refuse(p.command, refusal).Refused())

@@ -98,14 +98,14 @@ func (s *session) sendFunctionCall(msg []byte, r *resolved, cmd *policy.Command,
 // and that may help.
 func (s *session) catalogueWith(function uint32) (*catalogue, *wait, *intercept.Refusal) {
 	w, refusal := s.refreshCatalogue()
-	c := s.shelf.newest.Load()
+	c := s.catalogue()
 	if w != nil || refusal != nil || c.procedures[function] != nil {
 		return c, w, refusal
 	}
 	if !s.shelf.stale.Swap(true) && time.Since(c.loaded) > minRefresh {
 		w, refusal = s.refreshCatalogue()
 	}
-	return s.shelf.newest.Load(), w, refusal
+	return s.catalogue(), w, refusal
 }
 
 // missingFunction refuses the call of a function that the catalogue does not have.

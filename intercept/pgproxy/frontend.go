@@ -250,6 +250,7 @@ func (s *session) send(msg []byte, e entry) {
 		e.unseen = e.run.query.unseen()
 		s.unseenPending += e.unseen
 	}
+	s.path.sent(&e, s.status)
 	e.batch, e.weight = s.batch, len(msg)
 	s.weight += e.weight
 	if e.run != nil && !e.hidden {

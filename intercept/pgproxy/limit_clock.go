@@ -64,6 +64,7 @@ func (s *session) leaves(e *entry) {
 	s.named(e)
 	s.unseenPending -= e.unseen
 	s.weight -= e.weight
+	s.path.left(e)
 	if !e.limited {
 		return
 	}

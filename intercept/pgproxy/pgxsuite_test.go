@@ -37,7 +37,6 @@ var pgxDiffers = map[string]string{
 	"./pgconn TestConnectInvalidUser":                             "a claimed user name counts for nothing",
 	"./pgconn TestConnectProtocolVersion32":                       "the gateway speaks 3.2, where the server behind it does not",
 	"./pgconn TestConnectWithRuntimeParams":                       "search_path is refused at startup",
-	"./pgconn TestConnectWithAfterConnect":                        "SET search_path is refused",
 	". TestConnSimpleProtocolRefusesNonUTF8ClientEncoding":        "changing client_encoding is refused",
 	". TestConnSimpleProtocolRefusesNonStandardConformingStrings": "changing standard_conforming_strings is refused",
 }

@@ -152,7 +152,7 @@ func TestUncarriedMessages(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d driver) {
 		r := newRig(t, rigConfig{driver: d, setup: itemsSetup})
 		c := r.session(t)
-		for _, sql := range []string{"SET search_path = other", "SET ROLE pg_monitor", "SELECT set_config('search_path', 'other', false)"} {
+		for _, sql := range []string{"SET backslash_quote = on", "SET ROLE pg_monitor", "SELECT set_config('role', 'pg_monitor', false)"} {
 			c.query(sql, "ERROR 0A000", "ZI")
 			c.send(pipeline(sql, &pgproto3.Sync{})...)
 			c.expect("ERROR 0A000", "ZI")

@@ -73,6 +73,7 @@ func (s *session) serverError(e *entry, body []byte) error {
 		return err
 	}
 	e.copying = false
+	s.path.failed()
 	s.copyInOver(e)
 	s.failed = s.failed || e.collect == nil
 	s.finish(e, intercept.Outcome{Status: "error", Failure: f.code})
@@ -97,6 +98,8 @@ func (s *session) tellError(e *entry, f fields) error {
 	case e.collect != nil:
 		s.outgoing.change()
 		e.collect.failed = f.code
+	case e.path != nil:
+		s.pathNotTold(e, f)
 	case e.copied != nil:
 		s.copyNotDescribed(e, f)
 	case e.run != nil && e.run.copyFailed != "" && e.run.isCopy(sqlfacts.CopyToStdout):
@@ -261,6 +264,9 @@ func (s *session) parameterStatus(body []byte) error {
 	value, rest, ok2 := cutString(rest)
 	if !ok || !ok2 || len(rest) != 0 {
 		return fmt.Errorf("%w: ParameterStatus", errMalformed)
+	}
+	if name == "search_path" {
+		s.path.reported = value
 	}
 	if err := checkSetting(name, value); err != nil {
 		return err

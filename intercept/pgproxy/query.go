@@ -95,12 +95,17 @@ func (s *session) analysis(text string) (*sqlfacts.Query, error) {
 // reanalyze resolves a prepared statement again: the catalogue, or what the
 // statement's own names mean, may have changed.
 func (s *session) reanalyze(st *statement) (*resolved, *wait, *intercept.Refusal) {
-	if !st.query.usesNames && st.query.catalogue == s.shelf.newest.Load() && !s.shelf.due(time.Now(), s.proxy.cfg.CatalogueMaxAge) {
+	if c := s.catalogue(); s.path.known && !st.query.usesNames && st.query.catalogue == c && !s.shelf.due(time.Now(), s.proxy.cfg.CatalogueMaxAge) {
 		return st.query, nil, st.query.refusal
 	}
 	r, w, refusal := s.resolve(st.query.query)
-	if w == nil && refusal == nil && !r.usesNames {
-		st.query = r
+	if w == nil && refusal == nil {
+		if r.catalogue.setting != st.query.catalogue.setting {
+			st.layout = nil // the server looks its names up again
+		}
+		if !r.usesNames {
+			st.query = r
+		}
 	}
 	return r, w, refusal
 }
@@ -109,7 +114,12 @@ func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refus
 	if w, refusal := s.refreshCatalogue(); w != nil || refusal != nil {
 		return nil, w, refusal
 	}
-	c := s.shelf.newest.Load()
+	c := s.catalogue()
+	if !s.path.known && usesPath(q) {
+		if w, refusal := s.askPath(); w != nil || refusal != nil {
+			return nil, w, refusal
+		}
+	}
 	r, w := s.resolveWith(c, q)
 	if w != nil {
 		return nil, w, nil
@@ -118,6 +128,9 @@ func (s *session) resolve(q *sqlfacts.Query) (*resolved, *wait, *intercept.Refus
 		if w, refusal := s.refreshCatalogue(); w != nil || refusal != nil {
 			return nil, w, refusal
 		}
+	}
+	if r.refusal == nil && r.looksUpBehind && s.path.moved() {
+		return r, nil, pathMoved()
 	}
 	return r, nil, r.refusal
 }
@@ -247,6 +260,7 @@ func (s *session) rename(t *traced, e *entry) {
 			catalogue: run.query.catalogue, traced: []*traced{t.inner}, refusal: run.query.refusal,
 		}
 		inner.facts = inner.policyFacts()
+		inner.followPath(t.inner)
 		s.names.setStatement(st.Prepares, &statement{text: run.text, query: inner, doubtful: s.unseenPending > 0})
 	case st.Declares != "":
 		s.names.setPortal(st.Declares, &portal{cursor: t.inner, hold: st.CursorHold, batch: s.answered + 1, doubtful: s.unseenPending > 0, size: len(run.text)})

@@ -35,6 +35,10 @@ type entry struct {
 	renames int
 	// unseen counts the statements that run code which could change names, too.
 	unseen int
+	// path takes the answer of a hidden question for the search path; leaving says that
+	// a transaction may end.
+	path    *pathQuestion
+	leaving bool
 	// complaint, if set, is what the client is told in place of refusal.
 	complaint *complaint
 	// status is the last command tag of a Query, or says that a function has returned.

@@ -28,6 +28,17 @@ type resolved struct {
 	reads bool
 	// endsTransaction says that a statement ends a transaction.
 	endsTransaction bool
+	// setsPath says that the search path is changed, resetsPath that it may be what it
+	// was when the session began, leaves that a transaction, or a part of one, may end,
+	// runsCode that code is run which could change the path, too. looksUpBehind says
+	// that a statement looks names up behind one that resets or leaves.
+	setsPath, resetsPath, leaves bool
+	runsCode                     bool
+	looksUpBehind                bool
+	// looksUpLate says that names are looked up when a portal is executed.
+	looksUpLate bool
+	// listsSettings says that a setting is changed by way of pg_settings.
+	listsSettings bool
 	// refusal is set for what the gateway does not carry.
 	refusal *intercept.Refusal
 }
@@ -46,6 +57,10 @@ type traced struct {
 	// lost says that a relation is not in the catalogue, or that code is run which
 	// the gateway can't see.
 	lost bool
+	// runsCode says that code is run which the gateway can't see.
+	runsCode bool
+	// setsPath and resetsPath say that the search path is changed, or set back.
+	setsPath, resetsPath bool
 	// unseen says that code may be chosen in place of built-in functions, so that
 	// not even values from constants are known.
 	unseen bool
@@ -83,7 +98,7 @@ func (r *resolved) factsOrOpaque(reason string) *policy.Facts {
 func (r *resolved) sameMeaning(other *resolved) bool {
 	return slices.EqualFunc(r.traced, other.traced, func(a, b *traced) bool {
 		return a.statement == b.statement && sameRows(a.rows, b.rows)
-	})
+	}) && r.catalogue.setting == other.catalogue.setting
 }
 
 func sameRows(a, b *traced) bool {
@@ -108,7 +123,11 @@ func (c *catalogue) resolve(q *sqlfacts.Query, session meaning) *resolved {
 	local := meaning{statement: session.statement, cursor: session.cursor}
 	for _, s := range q.Statements {
 		t := c.trace(s, local)
-		t.lost = t.lost || r.changesCatalogue
+		t.lost = t.lost || r.changesCatalogue || r.runsCode && looksUp(s)
+		if looksUp(s) && r.setsPath && r.refusal == nil {
+			r.refusal = pathMoved()
+		}
+		r.followPath(t)
 		r.traced = append(r.traced, t)
 		r.usesNames = r.usesNames || usesName(s)
 		r.changesCatalogue = r.changesCatalogue || s.ChangesCatalog
@@ -122,8 +141,9 @@ func (c *catalogue) resolve(q *sqlfacts.Query, session meaning) *resolved {
 			local = local.after(s, t, r.renames)
 		}
 		if r.refusal == nil {
-			r.refusal = t.uncarried()
+			r.refusal = t.uncarried(c)
 		}
+		r.listsSettings = r.listsSettings || slices.ContainsFunc(s.Settings, func(set sqlfacts.Setting) bool { return set.Listed })
 	}
 	r.facts = r.policyFacts()
 	r.reads = r.onlyReads()
@@ -137,6 +157,26 @@ func endsTransaction(s *sqlfacts.Statement) bool {
 		return true
 	default:
 		return s.Tag == "SET CONSTRAINTS"
+	}
+}
+
+// followPath notes what the next statement does to the search path.
+func (r *resolved) followPath(t *traced) {
+	r.looksUpBehind = r.looksUpBehind || looksUp(t.statement) && (r.resetsPath || r.leaves)
+	r.looksUpLate = r.looksUpLate || looksUpLate(t.statement)
+	r.setsPath, r.runsCode = r.setsPath || t.setsPath, r.runsCode || t.runsCode
+	r.resetsPath = r.resetsPath || t.resetsPath
+	r.leaves = r.leaves || leavesTransaction(t.statement)
+}
+
+// leavesTransaction reports whether what was done since a transaction, or a part of
+// one, began may be undone.
+func leavesTransaction(s *sqlfacts.Statement) bool {
+	switch s.Transaction {
+	case sqlfacts.TransactionNone, sqlfacts.TransactionBegin, sqlfacts.TransactionSavepoint, sqlfacts.TransactionRelease:
+		return false
+	default:
+		return true
 	}
 }
 
@@ -207,7 +247,7 @@ func (c *catalogue) nameOf(rel *relation, e *sqlfacts.Effect) string {
 	case rel != nil:
 		return joinName(rel.schema, rel.name)
 	case e.Schema == "":
-		return joinName(c.home(), e.Name)
+		return joinName(c.home, e.Name)
 	default:
 		return joinName(e.Schema, e.Name)
 	}

@@ -47,6 +47,7 @@ type session struct {
 	weight int
 	names  names
 	shelf  *shelf
+	path   sessionPath
 	// open says that messages have been sent since the last Sync or Query.
 	open bool
 	// refreshing collects the catalogue while it is being asked for.
@@ -131,6 +132,7 @@ func newSession(p *Interceptor, g *intercept.Guard, up *upstream, shelf *shelf) 
 	s.moved.L = &s.mu
 	s.names.limit = p.cfg.MaxNames
 	s.batch = 1
+	s.path.begin(up.parameters, shelf.newest.Load())
 	return s
 }
 

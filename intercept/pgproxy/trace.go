@@ -15,6 +15,8 @@ func (c *catalogue) trace(s *sqlfacts.Statement, m meaning) *traced {
 		stores: s.WritesDerived, selects: s.WritesSelected, renames: s.Renames,
 	}
 	t.rows, t.chosen = t, s.UnknownFunctions
+	t.runsCode = s.UnknownFunctions || len(s.Opaque) > 0
+	t.addSettings()
 	for i := range s.Effects {
 		t.addEffect(c, &s.Effects[i])
 	}
@@ -45,7 +47,7 @@ func (t *traced) follow(c *catalogue, named *traced, m meaning, unknown string) 
 	}
 	if named == nil || m.depth >= maxExecutes {
 		t.opaque = append(slices.Clone(t.opaque), unknown)
-		t.lost, t.chosen = true, true
+		t.lost, t.chosen, t.runsCode = true, true, true
 		return
 	}
 	if c != nil {
@@ -63,6 +65,22 @@ func (t *traced) follow(c *catalogue, named *traced, m meaning, unknown string) 
 	t.lost, t.chosen = t.lost || named.lost, t.chosen || named.chosen
 	t.stores, t.selects = t.stores || named.stores, t.selects || named.selects
 	t.emits, t.renames = t.emits || named.emits, t.renames || named.renames
+	t.runsCode, t.setsPath, t.resetsPath = t.runsCode || named.runsCode, t.setsPath || named.setsPath, t.resetsPath || named.resetsPath
+}
+
+// addSettings notes changes of the search path.
+func (t *traced) addSettings() {
+	for _, set := range t.statement.Settings {
+		switch {
+		case set.Scope != "":
+		case set.Listed, set.Computed:
+			t.setsPath = true
+		case set.All, set.Name == "search_path" && set.Reset:
+			t.resetsPath = true
+		case set.Name == "search_path":
+			t.setsPath = true
+		}
+	}
 }
 
 // isRelation says which kinds of effects are about relations.
@@ -138,7 +156,7 @@ func (t *traced) addReading(rel *relation, columns, filtered []string) {
 		return
 	}
 	t.reads = append(t.reads, reading{rel, columns, filtered})
-	t.lost = t.lost || rel.blind
+	t.lost, t.runsCode = t.lost || rel.blind, t.runsCode || rel.blind
 	for _, name := range rel.runs {
 		t.effects = append(t.effects, policy.Effect{Verb: policy.VerbExecute, Kind: "function", Name: name})
 	}
@@ -219,14 +237,17 @@ func (t *traced) addCode(c *catalogue) {
 		}
 	}
 	for _, name := range t.statement.Searched {
-		if c.functions[name].shadows {
+		if f := c.functions[name]; f.shadows || c.exposed && f.own {
 			t.addUnseen(name)
 		}
 	}
 	for _, name := range t.statement.Operators {
-		if c.operators[name] {
+		if acts, own := c.operators[name]; acts || c.exposed && own {
 			t.addUnseen(name)
 		}
+	}
+	if _, own := c.operators["="]; own && c.exposed {
+		t.addUnseen("=") // which JOIN USING, CASE and others call without a word
 	}
 }
 
@@ -248,6 +269,6 @@ func (t *traced) inserts() bool {
 }
 
 func (t *traced) addUnseen(name string) {
-	t.lost, t.unseen, t.chosen = true, true, true
+	t.lost, t.unseen, t.chosen, t.runsCode = true, true, true, true
 	t.effects = append(t.effects, policy.Effect{Verb: policy.VerbExecute, Kind: "function", Name: name})
 }

@@ -24,6 +24,8 @@ type analysis struct {
 	exactOnly bool
 	// wroteDerived is set where computed values go somewhere.
 	wroteDerived bool
+	// listed is the call of set_config that a setting of pg_settings is changed by.
+	listed listedCall
 }
 
 func newAnalysis(functions *functionTable, budget *int) *analysis {

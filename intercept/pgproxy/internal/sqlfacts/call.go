@@ -226,6 +226,12 @@ func (e expr) setConfig(f *pg.FuncCall) {
 	e.a.effect(policy.VerbExecute, "function", "", "set_config")
 	e.untraceable()
 	args := f.GetArgs()
+	if f == e.a.listed.call && f != nil {
+		set := Setting{Name: strings.ToLower(e.literal(e.a.listed.name)), Value: e.literal(args[1]), Listed: true}
+		set.Local = isTrue(e.literal(args[2]))
+		e.a.applySetting(set)
+		return
+	}
 	if len(args) != 3 || !isLiteral(args[0]) || !isLiteral(args[1]) || !isLiteral(args[2]) || f.GetFuncVariadic() {
 		e.a.effect(policy.VerbUpdate, "setting", "", "*")
 		e.a.opaque("setting known only when run")

@@ -271,6 +271,9 @@ type Setting struct {
 	// Computed says that the setting or its value is known only when the statement
 	// is run; Name is empty then.
 	Computed bool
+	// Listed says that the name is taken from a row of pg_settings that has it: it is
+	// what it seems if that is the server's own view, and = its own operator.
+	Listed bool
 	// Scope is where it applies: "" for this session, otherwise "role",
 	// "database", "system" or "function", which apply later or to others.
 	Scope string

@@ -56,6 +56,7 @@ func (a *analysis) query(n *pg.Node) bool {
 
 func (a *analysis) selected(n *pg.Node, s *pg.SelectStmt) {
 	a.st.Tag = "SELECT"
+	a.listed = listedSetting(s)
 	out := a.root().query(n)
 	if leftmostInto(s) {
 		a.st.Tag = "SELECT INTO"
