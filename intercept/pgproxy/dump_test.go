@@ -20,7 +20,8 @@ const dumpRows = `
 INSERT INTO people (name, born) SELECT E'back\\slash\ttab\n' || n, NULL FROM generate_series(1, 50) n;
 INSERT INTO people (name) VALUES ('\.'), ('\N'), (''), ('it''s "quoted"'), ('ünïcode ✓');
 INSERT INTO parted VALUES (3, 'low'), (30, 'rest'); INSERT INTO "Odd Name"."a ""quoted"" table" VALUES (1), (NULL);
-REFRESH MATERIALIZED VIEW counted;`
+REFRESH MATERIALIZED VIEW counted;
+SELECT lo_create(4711); SELECT lo_put(4711, 0, '\xdeadbeef00'); COMMENT ON LARGE OBJECT 4711 IS 'large';`
 
 // pgTool runs one of PostgreSQL's programs and returns what it prints.
 func pgTool(t *testing.T, env []string, name string, args ...string) string {
@@ -47,7 +48,11 @@ func dumped(out, database string) string {
 func TestDumpsAreTheSame(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d driver) {
 		r := newRig(t, rigConfig{driver: d, setup: psqlObjects + dumpRows})
-		for _, options := range []string{"", "--inserts", "--schema-only", "--data-only", "--column-inserts --rows-per-insert=10", "--serializable-deferrable --clean --if-exists", "--table=people --no-owner --quote-all-identifiers"} {
+		ways := []string{"", "--inserts", "--schema-only", "--data-only", "--column-inserts --rows-per-insert=10", "--serializable-deferrable --clean --if-exists", "--table=people --no-owner --quote-all-identifiers"}
+		if d != onReactor {
+			ways = ways[:1]
+		}
+		for _, options := range ways {
 			t.Run(options, func(t *testing.T) {
 				args := strings.Fields(options)
 				want := dumped(pgTool(t, r.pg.Env(), "pg_dump", args...), r.pg.Database)
