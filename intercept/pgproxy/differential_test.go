@@ -218,6 +218,9 @@ func (a *answers) next() bool {
 		a.got = append(a.got, "message: "+err.Error())
 		return false
 	}
+	if head[0] == 'N' && bytes.Contains(body, []byte("rehashing catalog cache")) {
+		return a.next() // when it grows depends on all that was asked before, for the catalogue too
+	}
 	a.got = append(a.got, fmt.Sprintf("%c %q", head[0], a.settle(head[0], body)))
 	return true
 }
