@@ -2,6 +2,7 @@ package intercept
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"github.com/headgate/gateway/credsource"
@@ -19,9 +20,11 @@ import (
 type Echo struct {
 	needles []needle
 	// shift says how far the search may move on, by the last two bytes of the
-	// window; at zero, one of the needles in ends may be here.
+	// window; at zero, one of the needles in ends may be here: those whose window
+	// ends with the last bytes of this one. Tells has a bit for each of these ends.
 	shift  *[1 << echoBits]uint8
-	ends   map[uint16][]int32
+	tells  *[1 << tellBits / 64]uint64
+	ends   map[uint64][]int32
 	window int
 	// longest is the longest stretch that a needle may take.
 	longest int
@@ -43,6 +46,8 @@ type needle struct {
 
 const (
 	echoBits = 12
+	// tellBits leave hardly any chance that an end is taken for another.
+	tellBits = 14
 	// maxWindow bounds the window: beyond it the search does not get faster.
 	maxWindow = 24
 )
@@ -85,16 +90,47 @@ func (e *Echo) prepare() {
 	for i := range e.shift {
 		e.shift[i] = uint8(e.window - 1) //nolint:gosec // at most maxWindow
 	}
-	e.ends = make(map[uint16][]int32)
-	for i, n := range e.needles {
+	e.tells = new([1 << tellBits / 64]uint64)
+	e.ends = make(map[uint64][]int32)
+	for i := range e.needles {
+		if n := &e.needles[i]; !n.wrapped {
+			n.anchor = e.anchor(n.text)
+		}
+		n := e.needles[i]
 		window := n.text[n.anchor : n.anchor+e.window]
 		for at := 1; at < len(window); at++ {
 			h := block(window[at-1], window[at])
 			e.shift[h] = min(e.shift[h], uint8(len(window)-1-at)) //nolint:gosec // at most maxWindow
 		}
-		h := block(window[len(window)-2], window[len(window)-1])
-		e.ends[h] = append(e.ends[h], int32(i))
+		end := e.end(window, len(window)-1)
+		e.ends[end] = append(e.ends[end], int32(i))
+		bit := told(end)
+		e.tells[bit/64] |= 1 << (bit % 64)
 	}
+}
+
+// anchor returns where in a text the window is best: first of those that end in
+// enough bytes that differ, as hardly anything but a secret does.
+func (e *Echo) anchor(text []byte) int {
+	const enough = 4
+	best, most := 0, 0
+	for at := 0; at+e.window <= len(text) && most < enough; at++ {
+		if n := distinct(text[at+e.window-min(e.window, maxEnd) : at+e.window]); n > most {
+			best, most = at, n
+		}
+	}
+	return best
+}
+
+// distinct returns how many different bytes are in b.
+func distinct(b []byte) int {
+	n := 0
+	for i, c := range b {
+		if bytes.IndexByte(b[:i], c) < 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // room is the longest window that the needle leaves room for.
@@ -134,17 +170,39 @@ func block(a, b byte) uint16 {
 	return (uint16(a)<<4 ^ uint16(b)*5) % (1 << echoBits)
 }
 
+// maxEnd is how many bytes at the end of a window are compared before any needle
+// is. Who doesn't know them of a secret can't make the search compare needles.
+const maxEnd = 8
+
+// end has the last bytes of the window that ends at i.
+func (e *Echo) end(p []byte, i int) uint64 {
+	first := i + 1 - min(e.window, maxEnd)
+	return uint64(binary.LittleEndian.Uint32(p[first:])) | uint64(binary.LittleEndian.Uint32(p[i-3:]))<<32
+}
+
+// told is the bit of tells for an end.
+func told(end uint64) uint64 { return end * 0x9e3779b97f4a7c15 >> (64 - tellBits) }
+
+// suspects are the needles that may stand in the window that ends at i.
+func (e *Echo) suspects(p []byte, i int) []int32 {
+	end := e.end(p, i)
+	if bit := told(end); e.tells[bit/64]>>(bit%64)&1 == 0 {
+		return nil
+	}
+	return e.ends[end]
+}
+
 // span is where a needle was found.
 type span struct{ from, to int }
 
 // find calls found for each place in p where a needle stands, in the order of
-// its windows.
+// its windows. Its time is linear in p: at worst it looks at every end.
 func (e *Echo) find(p []byte, found func(span)) {
 	if e == nil || e.shift == nil {
 		return
 	}
 	for i := e.skip(p, e.window-1); i < len(p); i = e.skip(p, i+1) {
-		for _, n := range e.ends[block(p[i-1], p[i])] {
+		for _, n := range e.suspects(p, i) {
 			if at, ok := e.needles[n].at(p, i-e.window+1); ok {
 				found(at)
 			}

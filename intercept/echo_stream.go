@@ -63,7 +63,7 @@ func (e *Echo) begun(p []byte) int {
 func (e *Echo) mayBegin(p []byte) bool {
 	for i := range e.needles {
 		n := &e.needles[i]
-		if n.anchor > 0 {
+		if n.wrapped && n.anchor > 0 {
 			continue // there is one like it
 		}
 		at, k := n.along(p, 0, 0)

@@ -206,6 +206,44 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
+// hostileEchoes are texts that are made of what encoded secrets are made of.
+func hostileEchoes() []string {
+	return []string{"0", "00", "30", "3000", "61006200", "A", "AA", "QUFB", "YWFh", "%30", "\\u0000", "\\", "&#", "\n", "'", "\x00", "a\x00", "s3", "aaaaaa0", "c3"}
+}
+
+// Who doesn't know a secret can't make the search compare its appearances with much
+// of a text.
+func TestEchoComparesLittle(t *testing.T) {
+	const size = 1 << 16
+	for _, password := range []string{"s3cr3t", "correct-horse", "Tr0ub4dor-and-3-staples-in-here!"} {
+		e := echoOf(password)
+		for _, part := range hostileEchoes() {
+			p, compared := []byte(strings.Repeat(part, size/len(part))), 0
+			for i := e.window - 1; i < len(p); i++ {
+				compared += len(e.suspects(p, i))
+			}
+			if compared > size/8 {
+				t.Errorf("%q: %d comparisons with %q repeated", password, compared, part)
+			}
+		}
+	}
+}
+
+func BenchmarkEchoHostile(b *testing.B) {
+	e := echoOf("s3cr3t", "correct-horse", "Tr0ub4dor-and-3-staples-in-here!", "00000000-0000-4000-8000-000000000001", "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+	for _, part := range hostileEchoes() {
+		p := []byte(strings.Repeat(part, (1<<18)/len(part)))
+		b.Run(fmt.Sprintf("%q", part), func(b *testing.B) {
+			b.SetBytes(int64(len(p)))
+			for b.Loop() {
+				if e.Contains(p) {
+					b.Fatal("found")
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkNewEcho(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
