@@ -106,6 +106,9 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 	if err := c.conn.SetDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
+	if s.replication() != replicationNone {
+		return nil, c.refuse(c.replicationRefused(ctx))
+	}
 	return c.connect(ctx, version, runtime)
 }
 

@@ -30,6 +30,7 @@ func runtimeParameters(s *startup, database string) (map[string]string, *interce
 		lower := strings.ToLower(name)
 		switch {
 		case lower == "user":
+		case lower == "database" && s.replication() == replicationPhysical: // is of all databases
 		case lower == "database":
 			if r := checkDatabase(value, s.parameters["user"], database); r != nil {
 				return nil, r
@@ -39,9 +40,9 @@ func runtimeParameters(s *startup, database string) (map[string]string, *interce
 				return nil, unsupportedParameter(name, "only UTF8 is carried")
 			}
 		case lower == "options" && strings.TrimSpace(value) == "":
-		case lower == "replication" && isFalse(value):
+		case name == "replication" && replicationOf(value) != replicationUnknown: // put to the policy
 		case lower == "replication":
-			return nil, unsupportedParameter(name, "replication is not carried")
+			return nil, unsupportedParameter(name, "it is no way to say whether to replicate")
 		case passedParameter(lower):
 			out[lower] = value
 		default:
@@ -56,21 +57,10 @@ func runtimeParameters(s *startup, database string) (map[string]string, *interce
 func (c *connection) startupRefused(r *intercept.Refusal) *intercept.Refusal {
 	facts := opaqueFacts(r.Reason)
 	facts.Effects = append(facts.Effects, policy.Effect{Verb: policy.VerbConnect, Kind: "target", Name: c.guard.Target().Name})
-	if c.startup.asksForReplication() {
-		facts.Effects = append(facts.Effects, policy.Effect{Verb: policy.VerbRead, Kind: "replication", Name: c.guard.Target().Name})
+	if c.startup.replication() != replicationNone {
+		facts.Effects = append(facts.Effects, c.replicationEffect())
 	}
 	return c.guard.Refuse(&policy.Command{Action: policy.ActionConnect, Facts: facts}, r).Refused()
-}
-
-// asksForReplication reports whether the client means to be a standby or another
-// reader of the server's log.
-func (s *startup) asksForReplication() bool {
-	for name, value := range s.parameters {
-		if strings.EqualFold(name, "replication") && !isFalse(value) {
-			return true
-		}
-	}
-	return false
 }
 
 // checkDatabase compares the name that a client asks for with the route's. The
@@ -91,13 +81,4 @@ func unsupportedParameter(name, why string) *intercept.Refusal {
 func isUTF8(encoding string) bool {
 	folded := strings.NewReplacer("-", "", "_", "", "'", "", " ", "").Replace(strings.ToLower(encoding))
 	return folded == "utf8" || folded == "unicode"
-}
-
-func isFalse(value string) bool {
-	switch strings.ToLower(value) {
-	case "false", "off", "no", "0", "f", "n":
-		return true
-	default:
-		return false
-	}
 }

@@ -209,7 +209,7 @@ func TestRefusedStartupIsRecorded(t *testing.T) {
 		name, value string
 		replication bool
 	}{
-		{"replication", "true", true}, {"replication", "database", true}, {"REPLICATION", "1", true}, {"replication", "", true}, {"role", "root", false},
+		{"REPLICATION", "1", true}, {"replication", "", true}, {"replication", "Database", true}, {"replication", "o", true}, {"role", "root", false},
 	} {
 		r := newRig(t, rigConfig{})
 		client := r.dial(t)
@@ -224,7 +224,9 @@ func TestRefusedStartupIsRecorded(t *testing.T) {
 		}
 	}
 	r := newRig(t, rigConfig{})
-	r.sessionOf(t, 3<<16, "replication", "off").query("SELECT 1", "RowDescription", "row 1", "SELECT 1", "ZI")
+	for _, no := range []string{"off", "OF", "false", "f", "no", "N", "0"} {
+		r.sessionOf(t, 3<<16, "replication", no).query("SELECT 1", "RowDescription", "row 1", "SELECT 1", "ZI")
+	}
 	if refused, asked := r.refusedConnects(effect); refused != 0 || asked {
 		t.Errorf("without replication: %d refusals recorded, of replication: %t", refused, asked)
 	}
