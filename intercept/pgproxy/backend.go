@@ -66,6 +66,9 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 				return 0, nil, s.fail(err)
 			}
 		}
+		if s.row == nil {
+			s.passRows()
+		}
 		if s.row != nil || len(in)-o.at < headerSize {
 			break
 		}

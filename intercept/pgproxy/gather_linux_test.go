@@ -3,6 +3,7 @@ package pgproxy_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -13,8 +14,11 @@ import (
 )
 
 // counting is a recorder that keeps nothing but how much went to clients, in how
-// many entries.
-type counting struct{ entries, bytes atomic.Int64 }
+// many entries, and how the last command ended.
+type counting struct {
+	entries, bytes atomic.Int64
+	result         atomic.Value // the payload of the last record.TypeResult
+}
 
 func (c *counting) Open(context.Context, record.Header) (record.Log, error) {
 	return countingLog{c}, nil
@@ -26,9 +30,12 @@ func (countingLog) Prompt() bool       { return true }
 func (countingLog) Close(string) error { return nil }
 
 func (c countingLog) Append(e record.Entry) error {
-	if e.Type == record.TypeOutput {
+	switch e.Type {
+	case record.TypeOutput:
 		c.entries.Add(1)
 		c.bytes.Add(int64(len(e.Payload)))
+	case record.TypeResult:
+		c.result.Store(string(e.Payload))
 	}
 	return record.CheckEntry(e)
 }
@@ -44,6 +51,10 @@ func TestLongAnswerComesInLargePieces(t *testing.T) {
 			cells, _, _ := c.drain("SELECT repeat('x', 100) FROM generate_series(1, 100000)", 0)
 			if cells[0] != 100 {
 				t.Fatalf("driver %d: a cell of %d bytes", d, cells[0])
+			}
+			const counts = `"rows":100000,"bytes":10600000}` // the bodies of DataRow
+			if got, _ := counted.result.Load().(string); !strings.HasSuffix(got, counts) {
+				t.Errorf("driver %d: recorded %s, want %s", d, got, counts)
 			}
 			c.query("SELECT 1", "RowDescription", "row 1", "SELECT 1", "ZI")
 		}

@@ -16,6 +16,28 @@ func (s *session) rowsPass() bool {
 	return e != nil && e.run != nil && !e.hidden && e.refusal == nil && e.run.passes()
 }
 
+// passRows takes the whole rows that come next, where nothing but their number and
+// length matters. What it leaves is looked at one by one.
+func (s *session) passRows() {
+	o, e := &s.outgoing, s.queue.front()
+	if len(o.in)-o.at < headerSize || o.in[o.at] != msgDataRow || e == nil || e.withheld || !s.rowsPass() || e.run.limit != nil || s.trusted() != nil {
+		return
+	}
+	rest, rows, size := o.in[o.at:], 0, 0
+	for len(rest) >= headerSize && rest[0] == msgDataRow {
+		n := int64(binary.BigEndian.Uint32(rest[1:])) + 1
+		if n < headerSize || n > int64(len(rest)) {
+			break
+		}
+		rest = rest[n:]
+		size += int(n) - headerSize
+		rows++
+	}
+	o.at = len(o.in) - len(rest)
+	e.rows += int64(rows)
+	e.bytes += int64(size)
+}
+
 // trusted refuses the first row of an answer whose masks were chosen by a
 // catalogue that the server may no longer have.
 func (s *session) trusted() error {
