@@ -65,7 +65,7 @@ type DirConfig struct {
 	// means 5 s.
 	CheckpointInterval time.Duration
 	// FlushBytes is how much of a log is queued before it is written without
-	// waiting for FlushInterval; zero means 64 KiB.
+	// waiting for FlushInterval; zero means 256 KiB.
 	FlushBytes int
 	// FlushInterval is how long an entry may wait to be written; zero means 100 ms.
 	FlushInterval time.Duration
@@ -91,7 +91,7 @@ func (c DirConfig) complete() (DirConfig, error) {
 	setDefault(&c.CheckpointRecords, 1024)
 	setDefault(&c.CheckpointBytes, 4<<20)
 	setDefault(&c.CheckpointInterval, 5*time.Second)
-	setDefault(&c.FlushBytes, 64<<10)
+	setDefault(&c.FlushBytes, 256<<10)
 	setDefault(&c.FlushInterval, 100*time.Millisecond)
 	setDefault(&c.QueueBytes, 4<<20)
 	setDefault(&c.StallTimeout, 5*time.Second)
