@@ -69,6 +69,10 @@ func (s *session) serverError(e *entry, body []byte) error {
 		s.scrub(e, msgError, f)
 		return nil
 	}
+	state := f.code
+	if s.mayQuote(e, f) {
+		state = f.shownState(msgError)
+	}
 	if err := s.tellError(e, f); err != nil {
 		return err
 	}
@@ -76,7 +80,7 @@ func (s *session) serverError(e *entry, body []byte) error {
 	s.path.failed()
 	s.copyInOver(e)
 	s.failed = s.failed || e.collect == nil
-	s.finish(e, intercept.Outcome{Status: "error", Failure: f.code})
+	s.finish(e, intercept.Outcome{Status: "error", Failure: state})
 	s.skipAfterError(e)
 	return nil
 }
@@ -162,8 +166,8 @@ func (s *session) notice(e *entry, body []byte) error {
 
 // scrub takes the texts out of an error or notice that could quote a masked
 // value: messages quote what could not be converted, details the row that
-// violated a constraint. Severity, SQLSTATE, position and the names of objects
-// stay.
+// violated a constraint. Severity and position stay, and so do the SQLSTATE and the
+// names of objects as far as code has not chosen them.
 func (s *session) scrub(e *entry, typ byte, f fields) {
 	if !s.mayQuote(e, f) {
 		s.search(e, typ, f)
@@ -174,8 +178,14 @@ func (s *session) scrub(e *entry, typ byte, f fields) {
 		for rest := f.raw; rest[0] != 0; {
 			end := bytes.IndexByte(rest, 0)
 			switch rest[0] {
-			case 'S', 'V', 'C', 'P', 's', 't', 'c', 'd', 'n':
+			case 'S', 'V', 'P':
 				b = append(b, rest[:end+1]...)
+			case 'C':
+				b = appendText(append(b, 'C'), f.shownState(typ))
+			case 's', 't', 'c', 'd', 'n':
+				if f.namesObjects() {
+					b = append(b, rest[:end+1]...)
+				}
 			case 'M':
 				if f.constant() {
 					b = append(b, rest[:end+1]...)
