@@ -199,6 +199,7 @@ const (
 	authCleartext    = 3
 	authSASL         = 10
 	authSASLContinue = 11
+	authSASLFinal    = 12
 )
 
 // maxToken bounds a client's answer to an authentication request.

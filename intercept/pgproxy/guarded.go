@@ -2,6 +2,7 @@ package pgproxy
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,61 +23,79 @@ const (
 // errHostile says that a server asked for more than a greeting may.
 var errHostile = errors.New("pgproxy: the server's greeting is out of bounds")
 
-// guardedFrontend is pgconn's codec behind a greeter.
-func guardedFrontend(r io.Reader, w io.Writer) *pgproto3.Frontend {
-	return pgproto3.NewFrontend(&greeter{Reader: r}, w)
+// guardedFrontend is pgconn's codec behind a greeter that logs in by SCRAM.
+func guardedFrontend(r io.Reader, w io.Writer, login *scramExchange, mustBind bool) *pgproto3.Frontend {
+	return pgproto3.NewFrontend(&greeter{Reader: r, server: w, login: login, mustBind: mustBind}, w)
 }
 
 // A greeter watches over what a server says until it is ready: pgconn bounds
 // single messages only, and works for seconds on a SCRAM exchange if the server
-// asks for many iterations (CVE-2026-6665).
+// asks for many iterations (CVE-2026-6665). It also does that exchange, of which
+// pgconn sees nothing but that the server has accepted.
 type greeter struct {
 	io.Reader
+
+	// server is where login writes its messages to; with a nil login all is pgconn's.
+	server io.Writer
+	login  *scramExchange
+	began  bool
+	// mustBind refuses a server that accepts without login being bound to TLS.
+	mustBind bool
 
 	ready bool
 	total int
 	head  []byte
-	// body is a message that is looked at, left how much of it is to come.
-	body []byte
-	left int
-	err  error
+	// body is a message of the authentication, left how much of a message is to
+	// come, pass what may be read.
+	body, pass []byte
+	left       int
+	err        error
 }
 
 // Read passes on what is within bounds.
 func (g *greeter) Read(b []byte) (int, error) {
-	if g.err != nil {
-		return 0, g.err
-	}
-	n, err := g.Reader.Read(b)
-	if !g.ready && n > 0 {
-		if g.err = g.watch(b[:n]); g.err != nil {
+	for {
+		if len(g.pass) > 0 {
+			n := copy(b, g.pass)
+			g.pass = g.pass[n:]
+			return n, nil
+		}
+		if g.err != nil {
 			return 0, g.err
 		}
+		n, err := g.Reader.Read(b)
+		if g.ready || n == 0 {
+			return n, err
+		}
+		if g.err = g.watch(b[:n]); g.err != nil {
+			g.pass = nil
+			return 0, g.err
+		}
+		g.err = err
 	}
-	return n, err
 }
 
+// watch takes what the server has said, and puts into pass what pgconn is to see.
 func (g *greeter) watch(b []byte) error {
 	if g.total += len(b); g.total > maxGreeting {
 		return fmt.Errorf("%w: more than %d bytes", errHostile, maxGreeting)
 	}
-	for len(b) > 0 {
-		if g.left == 0 {
+	for len(b) > 0 && !g.ready {
+		if g.left == 0 && len(g.head) < headerSize {
 			n := min(headerSize-len(g.head), len(b))
 			g.head, b = append(g.head, b[:n]...), b[n:]
 			if len(g.head) < headerSize {
 				return nil
 			}
-			if err := g.begin(); err != nil || g.ready {
+			if err := g.begin(); err != nil {
 				return err
-			}
-			if g.left == 0 {
-				continue
 			}
 		}
 		n := min(g.left, len(b))
 		if g.head[0] == msgAuthentication {
 			g.body = append(g.body, b[:n]...)
+		} else {
+			g.pass = append(g.pass, b[:n]...)
 		}
 		g.left, b = g.left-n, b[n:]
 		if g.left == 0 {
@@ -85,6 +104,7 @@ func (g *greeter) watch(b []byte) error {
 			}
 		}
 	}
+	g.pass = append(g.pass, b...)
 	return nil
 }
 
@@ -93,25 +113,84 @@ func (g *greeter) begin() (err error) {
 	if g.left, err = bodyLength(g.head); err != nil {
 		return err
 	}
-	switch {
-	case g.head[0] == msgReadyForQuery:
-		g.ready = true
-	case g.head[0] == msgAuthentication && g.left > maxAuthMessage:
+	if g.head[0] != msgAuthentication {
+		g.pass = append(g.pass, g.head...)
+	} else if g.left > maxAuthMessage {
 		return fmt.Errorf("%w: authentication message of %d bytes", errHostile, g.left)
-	case g.left == 0:
-		g.head = g.head[:0]
 	}
 	return nil
 }
 
 // end looks at a whole message.
 func (g *greeter) end() error {
-	body := g.body
+	typ, body := g.head[0], g.body
 	g.head, g.body = g.head[:0], g.body[:0]
-	if len(body) < 4 || binary.BigEndian.Uint32(body) != authSASLContinue {
+	if typ == msgReadyForQuery {
+		g.ready = true
+	}
+	if typ != msgAuthentication {
 		return nil
 	}
-	return checkScram(body[4:])
+	taken, err := g.authenticate(body)
+	if err != nil || taken {
+		return err
+	}
+	g.pass = appendMessage(g.pass, typ, func(b []byte) []byte { return append(b, body...) })
+	return nil
+}
+
+// authenticate looks at a message of the authentication, and reports whether it is
+// not for pgconn.
+func (g *greeter) authenticate(body []byte) (taken bool, err error) {
+	if len(body) < 4 {
+		return false, nil
+	}
+	code, data := binary.BigEndian.Uint32(body), body[4:]
+	if code == authSASLContinue {
+		if err := checkScram(data); err != nil {
+			return false, err
+		}
+	}
+	if g.login == nil {
+		return false, nil
+	}
+	switch code {
+	case authSASL:
+		return g.beginLogin(data)
+	case authSASLContinue:
+		answer, err := g.login.proceed(data)
+		if err == nil {
+			_, err = g.server.Write(answer)
+		}
+		return true, err
+	case authSASLFinal:
+		return true, g.login.finish(data)
+	case authOK:
+		if g.began && !g.login.verified || g.mustBind && !g.login.bound() {
+			return false, errScram
+		}
+		return false, nil
+	default: // as the password itself
+		if g.began || g.mustBind {
+			return false, errScram
+		}
+		return false, nil
+	}
+}
+
+// beginLogin answers the list of mechanisms. One without SCRAM is pgconn's.
+func (g *greeter) beginLogin(mechanisms []byte) (taken bool, err error) {
+	over, _ := g.server.(*tls.Conn)
+	answer := g.login.begin(mechanisms, over)
+	if g.began || g.mustBind && !g.login.bound() {
+		return false, errScram
+	}
+	if answer == nil {
+		return false, nil
+	}
+	g.began = true
+	_, err = g.server.Write(answer)
+	return true, err
 }
 
 // checkScram bounds what a server asks of a client in its first SCRAM message:

@@ -37,6 +37,9 @@ type upstreamHost struct {
 	port uint16
 }
 
+// String returns "name:port".
+func (h upstreamHost) String() string { return net.JoinHostPort(h.name, strconv.Itoa(int(h.port))) }
+
 // maxHosts bounds the servers of one Upstream.
 const maxHosts = 32
 

@@ -120,6 +120,7 @@ type Interceptor struct {
 	rules      rulesets
 	reactors   reactors
 	held       allowance
+	scram      scramKeys
 }
 
 // New returns an Interceptor. It checks cfg and does no I/O.

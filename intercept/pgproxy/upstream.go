@@ -5,12 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/headgate/gateway/credsource"
 	"github.com/headgate/gateway/intercept"
@@ -73,7 +74,7 @@ func (p *Interceptor) dialUpstream(ctx context.Context, cred *credsource.Credent
 			if err == nil {
 				return up, nil
 			}
-			errs = append(errs, fmt.Errorf("%s: %w", net.JoinHostPort(host.name, strconv.Itoa(int(host.port))), err))
+			errs = append(errs, fmt.Errorf("%s: %w", host, err))
 			if errors.Is(err, intercept.ErrCredentialRefused) || ctx.Err() != nil {
 				return nil, errors.Join(errs...) // the others know the same credential
 			}
@@ -94,7 +95,11 @@ func (p *Interceptor) dialHost(ctx context.Context, host upstreamHost, want Targ
 	defer cancel()
 	conn, err := pgconn.ConnectConfig(ctx, p.upstreamConfig(host, cred, runtime))
 	if err != nil {
-		return nil, connectError(err)
+		err = connectError(err)
+		if errors.Is(err, intercept.ErrCredentialRefused) {
+			p.scram.forget(host.String(), cred.Username)
+		}
+		return nil, err
 	}
 	defer func() {
 		if up == nil {
@@ -151,7 +156,7 @@ func (c *Config) baseConfig() (*pgconn.Config, error) {
 	config.KerberosSrvName, config.KerberosSpn = "", ""
 	config.MaxProtocolMessageBodyLen = c.MaxMessageBytes
 	config.Database = c.Database
-	config.BuildFrontend = guardedFrontend
+	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend { return guardedFrontend(r, w, nil, false) }
 	config.AfterNetConnect = checkProtocol
 	dial := config.DialFunc
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -176,6 +181,14 @@ func (p *Interceptor) upstreamConfig(host upstreamHost, cred *credsource.Credent
 	config.User, config.Password = cred.Username, cred.Password.Reveal()
 	config.RuntimeParams = runtime
 	config.TLSConfig = p.upstreamTLS(host.name, cred)
+	if isPlainText(config.Password) {
+		config.ChannelBinding = "disable" // the greeter sees to it
+		user, password := config.User, config.Password
+		config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+			login := &scramExchange{keys: &p.scram, server: host.String(), user: user, password: password}
+			return guardedFrontend(r, w, login, p.cfg.RequireChannelBinding)
+		}
+	}
 	if config.TLSConfig == nil && !isLocalHost(host.name) {
 		config.RequireAuth = "!password" // never send the password readably
 	}
