@@ -143,14 +143,32 @@ func (c *Config) Check() error {
 // Write appends to dst what may be released of the data so far. After an error
 // the Stream must not be used, and dst is not to be released.
 func (s *Stream) Write(dst, data []byte) ([]byte, error) {
-	switch s.Format {
-	case Text:
-		return s.writeText(dst, data)
-	case CSV:
-		return s.writeCSV(dst, data)
-	default:
+	if s.Format == Binary {
 		return s.writeBinary(dst, data)
 	}
+	for len(data) > 0 {
+		out, n, err := s.writePlainLine(dst, data)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			n = 1 + next(data, 0, '\n')
+			n = min(n, len(data))
+			if out, err = s.writeLine(dst, data[:n]); err != nil {
+				return nil, err
+			}
+		}
+		dst, data = out, data[n:]
+	}
+	return dst, nil
+}
+
+// writeLine works through a line, or a part of one that may have any value in it.
+func (s *Stream) writeLine(dst, line []byte) ([]byte, error) {
+	if s.Format == Text {
+		return s.writeText(dst, line)
+	}
+	return s.writeCSV(dst, line)
 }
 
 // End says that the data has ended: it must not do so within a row.
