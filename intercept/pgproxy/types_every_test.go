@@ -231,6 +231,42 @@ func (z *zoo) compare(t *testing.T, how string, columns []specimen, back [2][][]
 	}
 }
 
+// TestEveryTypeIsMaskedInEveryStyle changes how values are written: what is masked in
+// text is read back under the same settings.
+func TestEveryTypeIsMaskedInEveryStyle(t *testing.T) {
+	styles := [][]string{
+		{"DateStyle = 'ISO, DMY'", "DateStyle = 'SQL, DMY'", "DateStyle = 'SQL, MDY'", "DateStyle = 'Postgres, MDY'", "DateStyle = 'German, YMD'", "DateStyle = 'Postgres, DMY'"},
+		{"IntervalStyle = postgres", "IntervalStyle = postgres_verbose", "IntervalStyle = sql_standard", "IntervalStyle = iso_8601"},
+		{"bytea_output = hex", "bytea_output = escape"},
+		{"TimeZone = 'UTC'", "TimeZone = 'Asia/Kolkata'", "TimeZone = 'America/St_Johns'", "TimeZone = 'Africa/Monrovia'", "TimeZone = '<odd>-03:15'"},
+		{"extra_float_digits = -15", "extra_float_digits = 0", "extra_float_digits = 3"},
+		{"xmloption = content", "xmloption = document"},
+		{"lc_monetary = 'C'", "lc_monetary = 'C.UTF-8'"},
+	}
+	z := newZoo(t)
+	conn, wire := z.connectWatched(t)
+	for round := range 12 { // each setting with most of the others
+		var settings []string
+		for i, choices := range styles {
+			settings = append(settings, "SET "+choices[(round+round/2*i)%len(choices)])
+		}
+		set := strings.Join(settings, "; ")
+		z.exec(t, set)
+		if _, err := runSimple(t.Context(), conn, set); err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []string{mask.MethodRedact, mask.MethodFake}[round%2:][:1] {
+			for i, columns := range z.tables() {
+				got := read(t, conn.PgConn(), fmt.Sprintf("SELECT * FROM %s_%d", method, i), 0)
+				z.takeBack(t, method+", "+set, i, columns, got, 0)
+			}
+		}
+		if bytes.Contains(wire.take(), []byte("canary")) {
+			t.Errorf("%s leaked", set)
+		}
+	}
+}
+
 // isEmpty says that there is nothing in a value that a mask would change.
 func (s specimen) isEmpty() bool {
 	return slices.ContainsFunc([]string{"'{}'", "'[]'", "'(,)'"}, func(empty string) bool { return strings.Contains(s.value, empty) })
