@@ -36,11 +36,12 @@ func (f *finder) groupedCard(i int, sep byte) {
 	if !f.want.Has(Card) || isAlnum(f.at(i-1)) {
 		return
 	}
-	var digits [maxDigits]byte
-	n, pos := 4, i+4
-	for at := range 4 {
-		digits[at] = f.b[i+at]
+	lengths := issued(f.b[i:])
+	if lengths == 0 {
+		return
 	}
+	var digits [maxDigits]byte
+	n, pos := copy(digits[:], f.b[i:i+4]), i+4
 	for groups := 1; groups < 5 && f.at(pos) == sep; groups++ {
 		size := 0
 		for pos++; pos < len(f.b) && isDigit(f.b[pos]); pos++ {
@@ -54,7 +55,7 @@ func (f *finder) groupedCard(i int, sep byte) {
 		if size < 3 {
 			return
 		}
-		if n >= 13 && isCard(digits[:n]) && !isAlnum(f.at(pos)) {
+		if lengths>>n&1 == 1 && luhn(digits[:n]) && !isAlnum(f.at(pos)) {
 			f.found(i, pos, Card)
 			return
 		}
@@ -63,33 +64,38 @@ func (f *finder) groupedCard(i int, sep byte) {
 
 // isCard checks issuer, length and check digit.
 func isCard(digits []byte) bool {
-	n := len(digits)
+	return issued(digits)>>len(digits)&1 == 1 && luhn(digits)
+}
+
+// lengths of card numbers: bit n is about n digits.
+const (
+	from13 = 1<<20 - 1<<13 // to 19
+	from16 = 1<<20 - 1<<16
+)
+
+// issued returns which lengths numbers have that begin with four digits.
+func issued(digits []byte) uint32 {
 	prefix := 0
 	for _, c := range digits[:4] {
 		prefix = 10*prefix + int(c-'0')
 	}
-	return issued(prefix, n) && luhn(digits)
-}
-
-// issued reports whether an issuer of numbers of n digits has the first four.
-func issued(prefix, n int) bool {
 	switch p := prefix; {
 	case p >= 4000 && p < 5000: // Visa
-		return n == 13 || n == 16 || n == 19
+		return 1<<13 | 1<<16 | 1<<19
 	case p >= 5100 && p < 5600, p >= 2221 && p <= 2720, p >= 9792 && p < 9793: // Mastercard, Troy
-		return n == 16
+		return 1 << 16
 	case p >= 3400 && p < 3500, p >= 3700 && p < 3800: // American Express
-		return n == 15
+		return 1 << 15
 	case p >= 3000 && p < 3060, p == 3095, p >= 3600 && p < 3700, p >= 3800 && p < 4000: // Diners Club
-		return n == 14 || n == 16
+		return 1<<14 | 1<<16
 	case p >= 3528 && p < 3590, p >= 2200 && p < 2205: // JCB, Mir
-		return n >= 16
+		return from16
 	case p == 6011, p >= 6440 && p < 6600, p >= 6200 && p < 6300, p >= 8100 && p < 8200: // Discover, UnionPay
-		return n >= 16
+		return from16
 	case p == 5018, p == 5020, p == 5038, p == 5893, p == 6304, p == 6759, p >= 6761 && p <= 6763: // Maestro
-		return true
+		return from13
 	default:
-		return false
+		return 0
 	}
 }
 

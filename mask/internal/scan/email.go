@@ -30,9 +30,15 @@ func (f *finder) email(i int) {
 }
 
 // isLocal takes the characters that addresses have in practice.
-func isLocal(c byte) bool {
-	return isAlnum(c) || c == '.' || c == '_' || c == '-' || c == '+' || c == '%' || c == '\'' || c >= 0x80
-}
+func isLocal(c byte) bool { return localBytes[c] }
+
+var localBytes = func() (set [256]bool) {
+	for i := range set {
+		c := byte(i)
+		set[i] = isHost(c) || c == '.' || c == '_' || c == '+' || c == '%' || c == '\''
+	}
+	return set
+}()
 
 // domain returns the end of the host name of two labels or more at i, -1 without
 // one.
