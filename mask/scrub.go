@@ -25,6 +25,12 @@ func (d *detection) any(b []byte) bool {
 	return false
 }
 
+// surelyClean reports whether b is one of the many texts in which nothing is suspect.
+func (d *detection) surelyClean(b []byte) bool {
+	_, suspect := scan.Suspect(b)
+	return !suspect && !d.asksHost()
+}
+
 // asksHost reports whether any detector of the host is asked.
 func (d *detection) asksHost() bool {
 	return slices.ContainsFunc(d.hosts, func(a action) bool { return a.method != nil })

@@ -64,7 +64,11 @@ func (d *detection) scrubString(dst, b, name []byte) (out []byte, hit bool, err 
 		text = out[start:]
 	}
 	mid := len(out)
-	if d.want.Has(scan.Secret) && scan.Announced(name, text) {
+	announced := d.want.Has(scan.Secret) && scan.Announced(name, text)
+	if !announced && d.surelyClean(text) {
+		return dst, false, nil
+	}
+	if announced {
 		out, err = d.replace(out, text, scan.Secret, Type{Kind: KindText})
 		hit = true
 	} else {
