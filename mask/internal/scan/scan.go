@@ -91,7 +91,7 @@ const (
 )
 
 // shortest is the length of the shortest match.
-const shortest = 6
+const shortest = 5
 
 // Any reports whether something of the wanted kinds is in b.
 func Any(b []byte, want Set) bool {
