@@ -31,8 +31,8 @@ test: test-servers ## run all tests of all modules with the race detector; insta
 	fi; \
 	exit $$status
 
-compat: test-servers ## run what make test runs a part of: all of pgx's own tests, ten million rows
-	HEADGATE_COMPAT=1 HEADGATE_REQUIRE_SERVERS=1 $(GO) test -v -count 1 -timeout $(TESTTIMEOUT) -run 'TestPgxSuite|TestTenMillionRows' ./intercept/pgproxy
+compat: test-servers ## run what make test runs a part of: all of pgx's own tests, ten million rows, 500 sessions that leave
+	HEADGATE_COMPAT=1 HEADGATE_REQUIRE_SERVERS=1 $(GO) test -v -count 1 -timeout $(TESTTIMEOUT) -run 'TestPgxSuite|TestTenMillionRows|TestLeavingAtAnyTime' ./intercept/pgproxy
 
 test-servers: ## install the servers and client programs that tests run, where they are missing
 	@internal/testserver/install.sh
