@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/copystream"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
 )
@@ -24,6 +25,10 @@ type copyIn struct {
 	left int
 	// counter counts the rows, nil where that is not asked for.
 	counter *copystream.Counter
+	// waiting is data that could end in the beginning of a secret of the gateway's own,
+	// which must be recorded in one piece to be found; shown is what may be recorded.
+	echo           *intercept.EchoStream
+	waiting, shown []byte
 }
 
 // minPiece is the length from which a CopyData of the client that is not there
@@ -70,6 +75,7 @@ func (s *session) copyInBegins(e *entry, body []byte) error {
 	}
 	s.copyIn.expected--
 	s.copyIn.active = true
+	s.copyIn.echo, s.copyIn.waiting, s.copyIn.shown = s.guard.Echo().Stream(), nil, nil
 	s.moved.Broadcast()
 	if e.over == nil {
 		return s.countCopyIn(e.run)
@@ -121,9 +127,7 @@ func (s *session) copyInMessage(in []byte) (used int, err error) {
 	case typ == msgCopyDone && n == 0 && s.copyInExceeds(0, s.copyIn.counter.End()):
 		return headerSize, nil
 	case typ == msgCopyDone && n == 0, typ == msgCopyFail && whole:
-		s.toServer = append(s.toServer, in[:headerSize+n]...)
-		s.copyIn.active = false
-		return headerSize + n, nil
+		return headerSize + n, s.endCopyIn(in[:headerSize+n])
 	}
 	return s.copyInBroken(typ, n), nil
 }
@@ -154,12 +158,37 @@ func (s *session) copyInRows(data []byte) error {
 	if len(data) == 0 || s.copyInExceeds(len(data), s.copyIn.counter.Add(data)) {
 		return nil
 	}
-	if err := s.guard.Input(0, data); err != nil {
+	c := &s.copyIn
+	c.waiting = append(c.waiting, data...)
+	c.shown = c.echo.Next(c.shown[:0], data)
+	return s.passCopyIn()
+}
+
+// passCopyIn records what may be shown of the waiting data, and sends it.
+func (s *session) passCopyIn() error {
+	c := &s.copyIn
+	n := len(c.shown)
+	if n == 0 {
+		return nil
+	}
+	if err := s.guard.Input(0, c.shown); err != nil {
 		return err
 	}
-	s.toServer = append(s.toServer, msgCopyData, 0, 0, 0, 0)
-	binary.BigEndian.PutUint32(s.toServer[len(s.toServer)-4:], uint32(len(data)+4))
-	s.toServer = append(s.toServer, data...)
+	s.toServer = binary.BigEndian.AppendUint32(append(s.toServer, msgCopyData), uint32(n+headerSize-1))
+	s.toServer = append(s.toServer, c.waiting[:n]...)
+	c.waiting = append(c.waiting[:0], c.waiting[n:]...)
+	return nil
+}
+
+// endCopyIn sends what still waits of the data, and the message that ends it.
+func (s *session) endCopyIn(msg []byte) error {
+	s.copyIn.shown = s.copyIn.echo.Rest(s.copyIn.shown[:0])
+	if err := s.passCopyIn(); err != nil {
+		return err
+	}
+	s.toServer = append(s.toServer, msg...)
+	s.copyIn.active = false
+	s.copyIn.waiting, s.copyIn.shown = nil, nil
 	return nil
 }
 
