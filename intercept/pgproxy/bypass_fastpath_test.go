@@ -1,12 +1,15 @@
 package pgproxy_test
 
 import (
-	"encoding/binary"
+	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/headgate/gateway/policy"
 )
 
 // fastpathLeaks are functions that bring masked values out, and ways to put one thing
@@ -224,8 +227,13 @@ func TestBypassByFastPathOfDeniedFunction(t *testing.T) {
 	c.expect("ERROR 42501", "ZI")
 	c.query("BEGIN", "BEGIN", "ZT")
 	c.query("CREATE FUNCTION fresh() RETURNS int LANGUAGE sql AS 'DELETE FROM items RETURNING 1'", "CREATE FUNCTION", "ZT")
-	c.send(calling(store+1, "x"), calling(binary.BigEndian.Uint32(int4(int32(store)+1))))
-	c.until(2)
+	c.send(ask("SELECT 'fresh()'::regprocedure::oid"))
+	fresh, err := strconv.ParseUint(strings.TrimPrefix(c.until(1)[1], "row "), 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.send(calling(uint32(fresh)))
+	c.expect("ERROR 0A000", "ZE")
 	c.query("ROLLBACK", "ROLLBACK", "ZI")
 	r.wantItems("10")
 }
@@ -306,4 +314,23 @@ func TestBypassOfPropagationByFastPath(t *testing.T) {
 	}
 	c.send(calling(r.oid(t, "current_setting(text)"), "headgate.subject"))
 	c.expect(`value "agent-one"`, "ZI")
+}
+
+// Where a rule refuses what can't be traced, so is the call: before it runs, and the
+// session goes on.
+func TestBypassOfUntracedByFastPath(t *testing.T) {
+	r := newBypassRig(t, policy.EvaluatorFunc(func(context.Context, *policy.Input) (policy.Decision, error) {
+		return policy.Decision{Outcome: policy.Allow, Revision: "1", Masks: []policy.Mask{{Table: "public.people", Column: "email", Method: "redact", Untraced: policy.MaskRefuse}}}, nil
+	}), fastpathLeaks)
+	c, wire := r.watchedSession(t)
+	for _, m := range append(bothFormats(r.oid(t, "leak()")), append(bothFormats(oidLoGet, "4242"), bothFormats(r.oid(t, "harmless()"))...)...) {
+		if got := c.answered(1, m); !slices.Equal(got, []string{"ERROR 42501", "ZI"}) {
+			t.Errorf("%+v: got %q", m, got)
+		}
+		c.send(calling(oidReverse, "abc"))
+		c.expect(`value "cba"`, "ZI")
+	}
+	if found := wire.leaks(); len(found) > 0 {
+		t.Errorf("%q leaked", found)
+	}
 }

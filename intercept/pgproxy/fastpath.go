@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unique"
 
 	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/mask"
@@ -304,7 +305,10 @@ func (c *catalogue) addProcedure(oid, schema, name, arguments, result string) er
 		return fmt.Errorf("function %q: %w", name, err)
 	}
 	const firstNormal = 16384
-	c.procedures[ids[0]] = &procedure{schema: schema, name: name, arguments: arguments, result: ids[1], own: ids[0] >= firstNormal}
+	c.procedures[ids[0]] = &procedure{
+		schema: unique.Make(schema).Value(), name: unique.Make(name).Value(), arguments: unique.Make(arguments).Value(), // catalogues share them
+		result: ids[1], own: ids[0] >= firstNormal,
+	}
 	return nil
 }
 

@@ -132,6 +132,16 @@ func TestFastPathInPipelines(t *testing.T) {
 			c.send(pipeline(&pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{})...)
 			c.expect("BindComplete", "row 7", "SELECT 1", "ZI")
 		}
+		// What is bound behind a call outlives the end of its transaction.
+		c.send(pipeline(calling(oidReverse, "a"), &pgproto3.Parse{Query: "SELECT 8"}, &pgproto3.Bind{DestinationPortal: "p"}, &pgproto3.Flush{})...)
+		c.expect(`value "a"`, "ZI")
+		for m := range c.messages() {
+			if m == "BindComplete" {
+				break
+			}
+		}
+		c.send(&pgproto3.Execute{Portal: "p"}, &pgproto3.Sync{})
+		c.expect("row 8", "SELECT 1", "ZI")
 		c.query("BEGIN", "BEGIN", "ZT")
 		c.send(calling(store, "x"), calling(store, "y"), &pgproto3.Query{String: "ROLLBACK"})
 		c.expect("ERROR 42501", "ZE", "ERROR 42501", "ZE", "ROLLBACK", "ZI")
