@@ -90,10 +90,16 @@ func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdic
 		return s.withCopy(x, v) // what is found in a value does not depend on where it comes from
 	}
 	s.masksSeen = true
+	s.stateLoose = s.stateLoose || r.unseen() > 0
+	told := s.stateLoose && tellsState(cmd.Effects)
+	x.distrust = x.distrust || told
 	judged := rules.judge(r, x.distrust)
-	x.sensitive = judged.sensitive
+	x.sensitive = judged.sensitive || told
 	if judged.refusal != nil {
 		return x, s.guard.Withhold(v, judged.refusal)
+	}
+	if told && slices.ContainsFunc(r.traced, (*traced).writes) {
+		return x, s.guard.Withhold(v, unmaskable("it stores what code may have left in the session"))
 	}
 	return s.withCopy(x, v)
 }

@@ -90,6 +90,9 @@ type session struct {
 	// unseenRan says that since the last ReadyForQuery code has been run that the
 	// gateway can't see, while masked columns were in reach.
 	unseenRan bool
+	// stateLoose says that code has been sent which the gateway can't see, while masks
+	// were in force: what it left in the session, it may have read.
+	stateLoose bool
 	// searched are the latest rules that look for something in text, nil for none.
 	searched *mask.Rules
 	// ended is why the session can't go on, fault what the client has to be told
