@@ -78,6 +78,34 @@ SELECT 'ü' WHEN \gdesc
 SELECT name, id AS n FROM people \gset
 \echo :name :n
 SELECT format('SELECT %L AS x, %s AS y', name, id) FROM people ORDER BY id \gexec
+\copy people (name, born) FROM STDIN
+copied	2001-02-03
+back\\slash	\N
+\.
+\copy people (name) FROM STDIN WITH (FORMAT csv, HEADER)
+name
+"with ""quotes"", and
+a line"
+\.
+\copy people (name) FROM STDIN
+ann
+\.
+\copy (SELECT name, born FROM people ORDER BY name) TO STDOUT
+\copy people (id, name) TO STDOUT WITH (FORMAT csv, HEADER, FORCE_QUOTE *)
+\copy people (name) TO PROGRAM 'sort -r'
+\copy no_such_table TO STDOUT
+COPY people (name) FROM STDIN;
+by COPY itself
+\.
+SET search_path = nowhere, public;
+\d people
+\copy people (name) TO STDOUT
+RESET search_path;
+SELECT set_config('search_path', '', false) \gset
+\d
+SELECT public.add(1, 2) AS sum \gset
+RESET ALL;
+\echo :sum
 SELECT a, b, a * b AS c FROM generate_series(1, 3) a, generate_series(1, 2) b ORDER BY 1, 2 \crosstabview a b c
 \set FETCH_COUNT 3
 SELECT n, repeat('x', n) FROM generate_series(1, 10) n;
