@@ -10,6 +10,8 @@ import (
 
 	"github.com/headgate/gateway/intercept/pgproxy"
 	"github.com/headgate/gateway/internal/testserver"
+	"github.com/headgate/gateway/mask"
+	"github.com/headgate/gateway/policy"
 	"github.com/headgate/gateway/policy/secret"
 )
 
@@ -169,6 +171,9 @@ func pathBursts() map[string]struct {
 		"batches":                         {together(batch(other), batch(pathQuery)), true},
 		"local in a batch":                {together(batch("SELECT set_config('search_path', 'other', true)", pathQuery), batch(public, pathQuery)), true},
 		"local in a batch, then past it":  {together(batch("SELECT set_config('search_path', 'other', true)"), batch(pathQuery)), false},
+		"local in a batch that asked":     {together(batch("SELECT set_config('search_path', 'other', true)", pathQuery), batch(pathQuery)), true},
+		"rolled back in a batch":          {batch("BEGIN", other, pathQuery, "ROLLBACK", pathQuery), true},
+		"rolled back where it was asked":  {simple("BEGIN", other, pathQuery, "ROLLBACK", pathQuery), true},
 		"batch that fails":                {together(batch(other, "SELECT 1/0"), batch(pathQuery)), false},
 		"batch that is refused":           {together(batch(other, "SET ROLE pg_monitor"), batch(pathQuery)), false},
 		"query that fails":                {together(simple(other+"; SELECT 1/0"), simple(pathQuery)), false},
@@ -207,4 +212,25 @@ func TestBypassBySearchPathInPipelines(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A layout that the server gave along another path does not count any more, where
+// the origin of columns is told by it alone.
+func TestBypassByLayoutOfAnotherPath(t *testing.T) {
+	masks := []policy.Mask{{Table: "public.people", Column: "email", Method: mask.MethodRedact, Untraced: policy.MaskRefuse}}
+	r := newRig(t, rigConfig{setup: forEveryVersion(bypassSchema) + pathSchema, policy: policy.EvaluatorFunc(func(context.Context, *policy.Input) (policy.Decision, error) {
+		return policy.Decision{Outcome: policy.Allow, Revision: "1", Masks: masks}, nil
+	})})
+	c := r.session(t)
+	run := pipeline(&pgproto3.Bind{PreparedStatement: "q"}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	c.query("SET search_path = other", "SET", "ZI")
+	c.send(&pgproto3.Parse{Name: "q", Query: "SELECT * FROM (SELECT id, email FROM people) p ORDER BY id"}, &pgproto3.Describe{ObjectType: 'S', Name: "q"}, &pgproto3.Sync{})
+	c.until(1)
+	c.send(run...)
+	c.expect("BindComplete", "row 1,open@public.example", "SELECT 1", "ZI")
+	c.query("SET search_path = public", "SET", "ZI")
+	c.send(run...)
+	if got := strings.Join(c.until(1), "\n"); strings.Contains(got, "canary") {
+		t.Errorf("got\n%s", got)
+	}
 }
