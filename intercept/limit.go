@@ -79,8 +79,9 @@ const minute = 60
 type pace struct {
 	mu sync.Mutex
 	// seconds are the last sixty and the current one, so that no minute, wherever
-	// it begins, has more than is allowed.
-	seconds [minute + 1]struct{ at, commands int64 }
+	// it begins, has more than is allowed. Each session has them, so they are short:
+	// Unix time fits until 2106.
+	seconds [minute + 1]struct{ at, commands uint32 }
 }
 
 // admit reports whether one more command may run at the time now, of at most so
@@ -97,8 +98,8 @@ func (p *pace) admit(now time.Time, most int64, take bool) (after time.Duration,
 	}
 	if take {
 		s := &p.seconds[second%int64(len(p.seconds))]
-		if s.at != second {
-			s.at, s.commands = second, 0
+		if int64(s.at) != second {
+			s.at, s.commands = uint32(second), 0 //nolint:gosec // see seconds
 		}
 		s.commands++
 	}
@@ -109,15 +110,15 @@ func (p *pace) admit(now time.Time, most int64, take bool) (after time.Duration,
 func (p *pace) freeAt(second, most int64) int64 {
 	var count int64
 	for _, s := range p.seconds {
-		if s.at > second-int64(len(p.seconds)) { // also what a clock that was set back has seen
-			count += s.commands
+		if int64(s.at) > second-int64(len(p.seconds)) { // also what a clock that was set back has seen
+			count += int64(s.commands)
 		}
 	}
 	free := second
 	for count >= most {
 		oldest := &p.seconds[(free+1)%int64(len(p.seconds))]
-		if oldest.at > second-int64(len(p.seconds)) {
-			count -= oldest.commands
+		if int64(oldest.at) > second-int64(len(p.seconds)) {
+			count -= int64(oldest.commands)
 		}
 		if free++; free > second+int64(len(p.seconds)) {
 			break // nothing may ever run
