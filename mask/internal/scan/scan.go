@@ -161,6 +161,9 @@ func (f *finder) found(start, end int, k Kind) {
 		f.few[f.n] = Span{start, end, k}
 		f.n++
 	default:
+		if len(f.more) == cap(f.more) { // append's own steps would cost hostile text most of its time
+			f.more = slices.Grow(f.more, max(4*fewSpans, 2*len(f.more)))
+		}
 		f.more = append(f.more, Span{start, end, k})
 	}
 }
