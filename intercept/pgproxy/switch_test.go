@@ -116,6 +116,12 @@ func TestSwitch(t *testing.T) {
 		"unknown database":         {"", []string{"database", "green"}, ""},
 		"database of the server":   {"", []string{"database", own}, ""},
 		"in capitals":              {"", []string{"database", "RED"}, ""},
+		"name in capitals":         {"RED.example", nil, "red"},
+		"name with a dot behind":   {"red.example.", nil, "red"}, // TLS libraries leave it out
+		"database and a space":     {"", []string{"database", "red "}, ""},
+		"database and a path":      {"", []string{"database", "red/../blue"}, ""},
+		"connection string":        {"", []string{"database", "dbname=red"}, ""},
+		"other's by server name":   {"red.example", []string{"database", "blue"}, ""},
 		"unknown both":             {"green.example", []string{"database", "green"}, ""},
 	} {
 		c := r.enter(t, test.serverName, token, test.parameters...)
@@ -161,6 +167,7 @@ func TestSwitchOfStrangers(t *testing.T) {
 	r := switched(t)
 	for name, packet := range map[string][]byte{
 		"padded SSLRequest": {0, 0, 0, 12, 0x04, 0xd2, 0x16, 0x2f, 0, 0, 0, 0},
+		"two databases":     startupPacket(3<<16, "user", "agent", "database", "blue", "database", "red"),
 		"HTTP":              []byte("GET / HTTP/1.1\r\n\r\n"),
 		"unknown cancel":    append(startupCode(codeCancel)[:3], 16, 0x04, 0xd2, 0x16, 0x2e, 0, 0, 0, 1, 0, 0, 0, 1),
 	} {

@@ -210,6 +210,38 @@ func TestBypassByCertificate(t *testing.T) {
 	}
 }
 
+// A TLS session that is resumed brings the certificate that it began with, which must
+// still hold.
+func TestBypassByResumedTLS(t *testing.T) {
+	r := certified(t, true, identity.VerifierFunc(verifyToken))
+	ends := time.Now().Add(6 * time.Second).Truncate(time.Second)
+	pair := r.clientCA.ClientWith(t, func(c *x509.Certificate) { named(c); c.NotAfter = ends })
+	config, err := pgx.ParseConfig(r.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Password, config.TLSConfig.Certificates = "", []tls.Certificate{pair.TLS(t)}
+	config.TLSConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	for i := range 2 {
+		conn, err := pgx.ConnectConfig(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		secured, ok := conn.PgConn().Conn().(*tls.Conn)
+		if !ok || secured.ConnectionState().DidResume != (i == 1) {
+			t.Errorf("connection %d: TLS is %v", i, ok)
+		}
+		_ = conn.Close(t.Context())
+	}
+	<-time.After(time.Until(ends.Add(time.Second)))
+	if _, err := pgx.ConnectConfig(t.Context(), config); sqlState(err) != "28P01" {
+		t.Errorf("resumed behind the certificate's end: %v", err)
+	}
+}
+
 func named(c *x509.Certificate) { c.Subject = pkix.Name{CommonName: "agent-9"} }
 
 // Where a certificate does not suffice the client is asked for a token, and both
