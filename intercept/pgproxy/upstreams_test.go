@@ -193,3 +193,45 @@ func TestUpstreamConfig(t *testing.T) {
 		}
 	}
 }
+
+// Where channel binding is required, a server that does not offer it is told nothing.
+func TestUpstreamWithoutChannelBinding(t *testing.T) {
+	ca := testserver.NewCA(t)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{ca.Server(t).TLS(t)}, NextProtos: []string{"postgresql"}, MinVersion: tls.VersionTLS13})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	for name, offer := range map[string]string{
+		"SCRAM without it": "R\x00\x00\x00\x17\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00", "cleartext": "R\x00\x00\x00\x08\x00\x00\x00\x03",
+		"MD5": "R\x00\x00\x00\x0c\x00\x00\x00\x05salt", "trust": "R\x00\x00\x00\x08\x00\x00\x00\x00Z\x00\x00\x00\x05I",
+	} {
+		said := make(chan []byte, 1)
+		go func() {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			buf := make([]byte, 4096)
+			_, _ = conn.Read(buf) // the startup packet
+			_, _ = conn.Write([]byte(offer))
+			n, _ := conn.Read(buf) // the gateway hangs up
+			said <- buf[:n]
+		}()
+		r := newRig(t, rigConfig{driver: onReactor, adjust: func(_ *rig, c *pgproxy.Config) {
+			c.Upstream, c.UpstreamPlaintext, c.UpstreamDirectTLS, c.RequireChannelBinding = listener.Addr().String(), false, true, true
+			c.UpstreamTLS = &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS13}
+		}})
+		c := r.dial(t)
+		c.bytes(startupPacket(3<<16, "user", "agent"))
+		c.next()
+		c.send(&pgproto3.PasswordMessage{Password: token})
+		if got := strings.Join(c.end(), " "); !strings.HasPrefix(got, "FATAL 08") {
+			t.Errorf("%s: got %q", name, got)
+		}
+		if got := <-said; len(got) > 0 && got[0] != 'X' {
+			t.Errorf("%s: the server was told %q", name, got)
+		}
+	}
+}
