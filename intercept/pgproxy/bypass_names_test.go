@@ -58,3 +58,29 @@ func TestStateStaysReadableBehindCode(t *testing.T) {
 		}
 	}
 }
+
+// TestBypassByStateOfPreparedStatements reads settings by statements and portals that
+// were made before the code ran which has changed them.
+func TestBypassByStateOfPreparedStatements(t *testing.T) {
+	r := newBypassRig(t, maskedColumns(), namingSchema)
+	conn, wire := r.connectWatched(t)
+	for name, sql := range map[string]string{"setting": "SELECT current_setting('my.email', true)", "shown": "SHOW application_name", "twin": "SELECT current_setting('server_encoding')"} {
+		if _, err := conn.PgConn().Prepare(t.Context(), name, sql, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sql := range []string{"", "SELECT log_in(1)"} {
+		if _, err := runSimple(t.Context(), conn, sql); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{"setting": "", "shown": "", "twin": "UTF8"} {
+			result := conn.PgConn().ExecPrepared(t.Context(), name, nil, nil, nil).Read()
+			if got := joined(cells(result.Rows)); result.Err != nil || want != "" && got != want {
+				t.Errorf("%s behind %q: got %q, %v", name, sql, got, result.Err)
+			}
+		}
+	}
+	if found := wire.leaks(); len(found) > 0 {
+		t.Errorf("%q leaked", found)
+	}
+}
