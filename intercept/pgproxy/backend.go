@@ -60,13 +60,14 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 	if cap(o.out) > keptBuffer {
 		o.out = nil
 	}
+	looked := false // the rows that come are looked at one by one
 	for s.passing == 0 {
 		if s.row != nil && o.at < len(in) {
 			if err := s.continueRow(); err != nil {
 				return 0, nil, s.fail(err)
 			}
 		}
-		if s.row == nil {
+		if s.row == nil && !looked {
 			s.passRows()
 		}
 		if s.row != nil || len(in)-o.at < headerSize {
@@ -86,6 +87,7 @@ func (s *session) fromServer(in []byte) (used int, release []byte, err error) {
 			}
 			break
 		}
+		looked = in[o.at] == msgDataRow
 		if err := s.serverMessage(in[o.at], in[o.at+headerSize:o.end]); err != nil {
 			return 0, nil, s.fail(err)
 		}

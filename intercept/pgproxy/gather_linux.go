@@ -151,8 +151,9 @@ func epollWait(epoll int, events []syscall.EpollEvent, timeout time.Duration) (i
 		return syscall.EpollWait(epoll, events, int(max(timeout, -1)))
 	}
 	limit := struct{ seconds, nanoseconds int64 }{int64(timeout / time.Second), int64(timeout % time.Second)}
-	n, _, errno := syscall.Syscall6(sysEpollPwait2, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))),
-		uintptr(len(events)), uintptr(unsafe.Pointer(&limit)), 0, 0)
+	n, _, errno := syscall.Syscall6(sysEpollPwait2, uintptr(epoll),
+		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), //nolint:gosec // alive while the call runs
+		uintptr(unsafe.Pointer(&limit)), 0, 0) //nolint:gosec // as above
 	switch errno {
 	case 0:
 		return int(n), nil

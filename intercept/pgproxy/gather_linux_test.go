@@ -30,11 +30,11 @@ func (countingLog) Prompt() bool       { return true }
 func (countingLog) Close(string) error { return nil }
 
 func (c countingLog) Append(e record.Entry) error {
-	switch e.Type {
-	case record.TypeOutput:
+	if e.Type == record.TypeOutput {
 		c.entries.Add(1)
 		c.bytes.Add(int64(len(e.Payload)))
-	case record.TypeResult:
+	}
+	if e.Type == record.TypeResult {
 		c.result.Store(string(e.Payload))
 	}
 	return record.CheckEntry(e)

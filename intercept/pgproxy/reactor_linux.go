@@ -129,7 +129,7 @@ func (t *thread) run() {
 			timeout = 0
 		}
 		n, err := epollWait(t.epoll, events, timeout)
-		if err != nil && err != syscall.EINTR {
+		if err != nil && !errors.Is(err, syscall.EINTR) {
 			n = 0
 		}
 		repeat := t.again
