@@ -334,3 +334,25 @@ func TestBypassOfUntracedByFastPath(t *testing.T) {
 		t.Errorf("%q leaked", found)
 	}
 }
+
+// A search path that a called function has set is followed.
+func TestBypassOfSearchPathByFastPath(t *testing.T) {
+	r := newBypassRig(t, maskedColumns(), fastpathLeaks, `CREATE FUNCTION go_back() RETURNS text LANGUAGE sql AS $$ SELECT set_config('search_path', 'public', false) $$;`)
+	goBack := r.oid(t, "go_back()")
+	for _, together := range []bool{true, false} {
+		c, wire := r.watchedSession(t)
+		t.Logf("%q", c.answered(1, ask("SET search_path = other")))
+		if got := c.answered(1, ask("SELECT email FROM people")); !slices.Contains(got, "row open@public.example") {
+			t.Errorf("the twin got %q", got)
+		}
+		messages := []pgproto3.FrontendMessage{calling(goBack), ask("SELECT email FROM people")}
+		if together {
+			t.Logf("%q", c.answered(2, messages...))
+		} else {
+			t.Logf("%q %q", c.answered(1, messages[0]), c.answered(1, messages[1]))
+		}
+		if found := wire.leaks(); len(found) > 0 {
+			t.Errorf("together %t: %q leaked", together, found)
+		}
+	}
+}
