@@ -205,7 +205,7 @@ func TestClientDiesBeforeTheSession(t *testing.T) {
 		r.warm(t)
 		goroutines, files := runtime.NumGoroutine(), openFiles(t)
 		whole := append(startupPacket(3<<16, "user", "agent"), passwordMessage(token+"\x00")...)
-		for n := range len(whole) {
+		for n := range whole {
 			c := r.dial(t)
 			_, _ = c.conn.Write(whole[:n])
 			if tcp, ok := underneath(c.conn).(*net.TCPConn); ok && n%2 == 1 {
