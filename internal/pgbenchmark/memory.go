@@ -36,6 +36,10 @@ func (b *bench) memoryFigures(ctx context.Context) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	program, err := plain.child.status("RssFile")
+	if err != nil {
+		return nil, err
+	}
 	if err := plain.child.stop(); err != nil {
 		return nil, err
 	}
@@ -52,6 +56,7 @@ func (b *bench) memoryFigures(ctx context.Context) ([]figure, error) {
 		{name: "idle connection", unit: "KiB", value: idle, target: 16, stretch: 4},
 		{name: "idle TLS connection", unit: "KiB", value: idleTLS, target: 60, stretch: 30},
 		{name: fmt.Sprintf("peak while %d MB stream", b.streamMB), unit: "MiB", value: peak, target: 24, stretch: 12},
+		{name: "of which pages of its program", unit: "MiB", value: program / 1024},
 	}, encrypted.child.stop()
 }
 
