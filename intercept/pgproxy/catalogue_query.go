@@ -41,8 +41,8 @@ const neutralPath = "pg_catalog, pg_temp"
 // pathOrigin is a text of all that a new session's search path comes from: the
 // server's configuration, and what is set for the user and the database.
 const pathOrigin = `coalesce((SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'), '') || coalesce((` +
-	`SELECT string_agg(s.setrole::text || ' ' || s.setdatabase::text || ' ' || e, ' ' ORDER BY s.setrole, s.setdatabase, e)` +
-	` FROM pg_catalog.pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS e WHERE e LIKE 'search!_path=%' ESCAPE '!'` +
+	`SELECT string_agg(s.setrole::text || ' ' || s.setdatabase::text || ' ' || s.setconfig::text, ' ' ORDER BY s.setrole, s.setdatabase)` +
+	` FROM pg_catalog.pg_db_role_setting s WHERE s.setconfig::text LIKE '%search!_path=%' ESCAPE '!'` +
 	` AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = session_user))` +
 	` AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))), '')`
 
@@ -64,12 +64,14 @@ const (
 // domainColumns are the columns in whose values there is one of a domain's, be it in
 // an array, a composite, or a domain over it.
 const (
-	partitionKeys = `SELECT p.partrelid, k FROM pg_catalog.pg_partitioned_table p, pg_catalog.unnest(p.partattrs::int2[]) k`
+	partitionKeys = `SELECT partrelid, partattrs FROM pg_catalog.pg_partitioned_table`
 	domainColumns = `WITH RECURSIVE holds (domain, class, id, sub) AS (` +
 		`SELECT t.oid, 1247::oid, t.oid, 0 FROM pg_catalog.pg_type t WHERE t.typtype = 'd' AND t.oid >= 16384` +
-		` UNION SELECT h.domain, x.class, x.id, x.sub FROM holds h CROSS JOIN LATERAL (` +
-		`SELECT d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend d WHERE h.class = 1247 AND d.refclassid = 1247 AND d.refobjid = h.id AND d.classid IN (1247, 1259)` +
-		` UNION ALL SELECT 1247, c.reltype, 0 FROM pg_catalog.pg_class c WHERE h.class = 1259 AND c.oid = h.id AND c.reltype <> 0) x (class, id, sub))` +
+		` UNION SELECT h.domain, x.class, x.id, x.sub FROM holds h JOIN (` +
+		`SELECT d.refclassid AS held, d.refobjid AS what, d.classid AS class, d.objid AS id, d.objsubid AS sub` +
+		` FROM pg_catalog.pg_depend d WHERE d.refclassid = 1247 AND d.classid IN (1247, 1259)` +
+		` UNION ALL SELECT 1259, c.oid, 1247, c.reltype, 0 FROM pg_catalog.pg_class c WHERE c.reltype <> 0` +
+		`) x ON x.held = h.class AND x.what = h.id)` +
 		` SELECT n.nspname, t.typname, h.id, h.sub FROM holds h JOIN pg_catalog.pg_type t ON t.oid = h.domain` +
 		` JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE h.class = 1259 AND h.sub > 0`
 )

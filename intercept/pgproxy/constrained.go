@@ -3,6 +3,7 @@ package pgproxy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
 	"github.com/headgate/gateway/policy"
@@ -58,19 +59,24 @@ func (c *catalogue) domainNamed(name sqlfacts.Relation) []reading {
 }
 
 func (c *catalogue) addPartitionKey(row []string) error {
-	ids, err := oids(row)
-	if err != nil || ids[1] > 32767 {
+	ids, err := oids(append([]string{row[0]}, strings.Fields(row[1])...))
+	if err != nil {
 		return fmt.Errorf("partition key %q: %w", row, err)
 	}
 	rel := c.byOID[ids[0]]
 	if rel == nil {
 		return nil
 	}
-	column, ok := rel.columns[int16(ids[1])]
-	if !ok {
-		column = "*" // an expression
+	for _, n := range ids[1:] {
+		if n > 32767 {
+			return fmt.Errorf("%w: partition key %q", errMalformed, row)
+		}
+		column, ok := rel.columns[int16(n)]
+		if !ok {
+			column = "*" // an expression
+		}
+		rel.partitionKey = append(rel.partitionKey, column)
 	}
-	rel.partitionKey = append(rel.partitionKey, column)
 	return nil
 }
 

@@ -26,7 +26,11 @@ CREATE TABLE pg_catalog.pg_inherits (inhrelid oid NOT NULL, inhparent oid NOT NU
 CREATE TABLE pg_catalog.pg_rewrite (oid oid PRIMARY KEY, rulename name NOT NULL, ev_class oid NOT NULL, ev_type text NOT NULL, ev_action text NOT NULL);
 CREATE TABLE pg_catalog.pg_proc (oid oid PRIMARY KEY, proname name NOT NULL, pronamespace oid NOT NULL, provolatile text NOT NULL,
 	prosecdef bool NOT NULL DEFAULT 0, prolang oid NOT NULL DEFAULT 12,
-	prosrc text NOT NULL DEFAULT '');
+	prosrc text NOT NULL DEFAULT '', proargtypes text NOT NULL DEFAULT '', prorettype oid NOT NULL DEFAULT 0);
+CREATE TABLE pg_catalog.pg_partitioned_table (partrelid oid PRIMARY KEY, partattrs text NOT NULL);
+CREATE TABLE pg_catalog.pg_roles (oid oid PRIMARY KEY, rolname name NOT NULL);
+CREATE TABLE pg_catalog.pg_db_role_setting (setdatabase oid NOT NULL, setrole oid NOT NULL, setconfig text NOT NULL);
+CREATE TABLE pg_catalog.pg_settings (name text PRIMARY KEY, boot_val text NOT NULL, reset_val text NOT NULL);
 CREATE TABLE pg_catalog.pg_operator (oid oid PRIMARY KEY, oprname name NOT NULL, oprnamespace oid NOT NULL, oprcode oid NOT NULL);
 CREATE TABLE pg_catalog.pg_attrdef (oid oid PRIMARY KEY, adrelid oid NOT NULL, adnum int2 NOT NULL, adbin text NOT NULL);
 CREATE TABLE pg_catalog.pg_depend (classid oid NOT NULL, objid oid NOT NULL, objsubid int4 NOT NULL,
@@ -43,7 +47,7 @@ INSERT INTO pg_catalog.pg_type (oid, typname, typlen) VALUES (16, 'bool', 1), (1
 	(1700, 'numeric', -1), (2950, 'uuid', 16), (3802, 'jsonb', -1);`
 
 // createCatalogue fills an empty pg_catalog.
-func (e *engine) createCatalogue(ctx context.Context, database string) error {
+func (e *engine) createCatalogue(ctx context.Context, database, user string) error {
 	for sql := range strings.SplitSeq(catalogueSchema, ";") {
 		if strings.TrimSpace(sql) == "" {
 			continue
@@ -54,6 +58,14 @@ func (e *engine) createCatalogue(ctx context.Context, database string) error {
 	}
 	if err := e.exec(ctx, `INSERT INTO pg_catalog.pg_database VALUES (16384, ?1)`, database); err != nil {
 		return err
+	}
+	if err := e.exec(ctx, `INSERT INTO pg_catalog.pg_roles VALUES (10, ?1)`, user); err != nil {
+		return err
+	}
+	for name, value := range newSettings().original {
+		if err := e.exec(ctx, `INSERT INTO pg_catalog.pg_settings VALUES (?1, ?2, ?2)`, name, value); err != nil {
+			return err
+		}
 	}
 	return e.refreshColumns(ctx, "pg_catalog", "11")
 }

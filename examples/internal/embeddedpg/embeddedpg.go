@@ -91,7 +91,7 @@ func (s *Server) fill() error {
 		return err
 	}
 	setup.engine = s.keeper
-	err = s.keeper.createCatalogue(s.ctx, s.cfg.Database)
+	err = s.keeper.createCatalogue(s.ctx, s.cfg.Database, s.cfg.User)
 	if err == nil {
 		err = setup.script(s.ctx, s.cfg.Script)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,6 +176,34 @@ func TestGatewayCatalogueQueries(t *testing.T) {
 	}
 	if got := string(results[4].Rows[0][0]) + "|" + string(results[5].Rows[0][0]); got != `app|"$user", public` {
 		t.Error(got)
+	}
+}
+
+// What a gateway asks along another search path is answered, and the path ends with
+// the transaction.
+func TestCatalogueAlongAnotherPath(t *testing.T) {
+	conn, ctx := connect(t, start(t)), deadline(t)
+	results, err := conn.PgConn().Exec(ctx, `SELECT set_config('search_path', 'pg_catalog', true);
+		SELECT current_setting('search_path');
+		SELECT count(*) FROM pg_catalog.pg_namespace WHERE pg_catalog.has_schema_privilege(oid, 'USAGE');
+		SELECT coalesce((SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'), '');
+		SELECT pg_catalog.format_type(oid, NULL) FROM pg_catalog.pg_type WHERE oid = 23;
+		SELECT count(*) FROM pg_catalog.pg_type t WHERE t.oid IN (SELECT pg_catalog.unnest(p.proargtypes) FROM pg_catalog.pg_proc p);
+		SELECT count(*), bool_and(o.oid > 0) FROM pg_catalog.pg_operator o;
+		SELECT rolname FROM pg_catalog.pg_roles`).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range results {
+		got = append(got, string(r.Rows[0][0]))
+	}
+	if want := []string{"pg_catalog", "pg_catalog", "2", `"$user", public`, "integer", "0", "0", "app"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	var path string
+	if err := conn.QueryRow(ctx, "SHOW search_path").Scan(&path); err != nil || path != `"$user", public` {
+		t.Error(path, err)
 	}
 }
 

@@ -2,9 +2,11 @@ package embeddedpg
 
 import (
 	"database/sql/driver"
+	"math"
 	"regexp"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"modernc.org/sqlite"
 )
 
@@ -42,13 +44,59 @@ func (s *session) functions() map[string]function {
 		"clock_timestamp":   now,
 		"current_setting":   {1, s.currentSetting},
 		"set_config":        {3, s.setConfig},
-		"regexp":            {2, match},
+		"format_type":       {2, s.formatType},
+		"unnest":            {1, noArrays},
+		// there is one user, who may use every schema
+		"has_schema_privilege": {2, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) { return true, nil }},
+		"regexp":               {2, match},
 	}
 }
 
 // noView is the definition of a view: there are none.
 func noView(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
 	return nil, nil //nolint:nilnil // NULL
+}
+
+// formatType is a type's name as the SQL standard has it, where it has another than
+// the catalogue.
+func (s *session) formatType(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	oid, _ := args[0].(int64)
+	if oid < 0 || oid > math.MaxUint32 {
+		return "???", nil
+	}
+	t, ok := s.types.TypeForOID(uint32(oid))
+	if !ok {
+		return "???", nil
+	}
+	switch t.OID {
+	case pgtype.BoolOID:
+		return "boolean", nil
+	case pgtype.Int2OID:
+		return "smallint", nil
+	case pgtype.Int4OID:
+		return "integer", nil
+	case pgtype.Int8OID:
+		return "bigint", nil
+	case pgtype.Float4OID:
+		return "real", nil
+	case pgtype.Float8OID:
+		return "double precision", nil
+	case pgtype.BPCharOID:
+		return "character", nil
+	case pgtype.VarcharOID:
+		return "character varying", nil
+	case pgtype.TimestampOID:
+		return "timestamp without time zone", nil
+	case pgtype.TimestamptzOID:
+		return "timestamp with time zone", nil
+	default:
+		return t.Name, nil
+	}
+}
+
+// noArrays stands for functions of arrays, of which there are none.
+func noArrays(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+	return nil, unsupported("arrays")
 }
 
 // match is what the operator ~ calls. Patterns are Go's, which agree with
@@ -77,8 +125,9 @@ func (s *session) setConfig(_ *sqlite.FunctionContext, args []driver.Value) (dri
 	if !ok {
 		return nil, &problem{"22023", "a setting's value is a text"}
 	}
-	if err := s.settings.set(name, value); err != nil {
-		return nil, err
+	if local, _ := args[2].(int64); local != 0 && foldCase(name) == searchPath {
+		s.settings.setLocalPath(value)
+		return value, nil
 	}
-	return value, nil
+	return value, s.settings.set(name, value)
 }

@@ -11,6 +11,10 @@ import (
 // serverVersion is the PostgreSQL version whose protocol and names are imitated.
 const serverVersion = "17.0"
 
+// searchPath is the setting that can change for a transaction and no longer. Names
+// are looked up in public and in pg_catalog, whatever it says.
+const searchPath = "search_path"
+
 // settings are a session's run-time parameters.
 type settings struct {
 	values   map[string]string
@@ -87,6 +91,12 @@ func (s *settings) set(name, value string) error {
 	s.changed = append(s.changed, name)
 	return nil
 }
+
+// setLocalPath changes search_path until the transaction ends.
+func (s *settings) setLocalPath(value string) { s.values[searchPath] = value }
+
+// endTransaction undoes what was changed for a transaction.
+func (s *settings) endTransaction() { s.values[searchPath] = s.original[searchPath] }
 
 func (s *settings) reset() {
 	for _, name := range slices.Sorted(maps.Keys(s.original)) {

@@ -51,19 +51,24 @@ func (s *session) settle(ctx context.Context) error {
 }
 
 func (s *session) commit(ctx context.Context) error {
-	clear(s.portals)
-	s.tx = outside
+	s.leave()
 	if err := s.engine.exec(ctx, "COMMIT"); err != nil {
 		return errors.Join(err, s.undo(ctx))
 	}
 	return nil
 }
 
+// leave forgets what lasts as long as a transaction.
+func (s *session) leave() {
+	s.tx = outside
+	clear(s.portals)
+	s.settings.endTransaction()
+}
+
 // spoil is what an error does to the transaction.
 func (s *session) spoil(ctx context.Context) error {
 	if s.tx == implicit {
-		s.tx = outside
-		clear(s.portals)
+		s.leave()
 		return s.undo(ctx)
 	}
 	if s.tx == explicit {
@@ -129,8 +134,7 @@ func (s *session) rollback(ctx context.Context) error {
 	if s.tx == outside {
 		return nil
 	}
-	s.tx = outside
-	clear(s.portals)
+	s.leave()
 	return s.undo(ctx)
 }
 

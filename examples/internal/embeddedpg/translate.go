@@ -99,6 +99,8 @@ func (t *translator) word(tok token) error {
 		return t.castType()
 	case isReplacement(tok) && (t.before().is("insert") || t.before().is("update")):
 		return syntaxError(`syntax error at or near "` + tok.text + `"`)
+	case tok.is("bool_and") && t.peek(0).is("("):
+		t.emit("min", wordToken) // truth is 1 and 0
 	case tok.is("serial"), tok.is("bigserial"):
 		t.emit("integer", wordToken)
 	case tok.is("select") && t.peek(0).is("from"):
