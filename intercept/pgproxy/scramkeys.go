@@ -62,7 +62,7 @@ func (s *scramKeys) of(server, user, password string, salt []byte, iterations in
 func (s *scramKeys) markOf(password string, salt []byte, iterations int) [sha256.Size]byte {
 	m := hmac.New(sha256.New, s.mark[:])
 	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(iterations)) //nolint:gosec // not negative
+	binary.BigEndian.PutUint64(n[:], uint64(iterations))
 	m.Write(n[:])
 	binary.BigEndian.PutUint64(n[:], uint64(len(salt)))
 	m.Write(n[:])

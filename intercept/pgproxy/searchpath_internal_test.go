@@ -64,7 +64,7 @@ func TestSearchPathsOfACatalogue(t *testing.T) {
 			}
 		}
 	}
-	if c.withPath("other").lookup("", "people") != nil || c.withPath("other") != c.withPath("other") {
+	if other := c.withPath("other"); other.lookup("", "people") != nil || c.withPath("other") != other {
 		t.Error("another path finds what is not in it, or is worked out each time")
 	}
 }
