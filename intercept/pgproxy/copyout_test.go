@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/headgate/gateway/intercept/pgproxy"
+	"github.com/headgate/gateway/internal/testserver"
 	"github.com/headgate/gateway/policy/secret"
 )
 
@@ -139,6 +140,25 @@ func TestCopyOutPasses(t *testing.T) {
 			}
 		}
 	})
+}
+
+// So it is where values are searched and nothing is found in them.
+func TestCopyOutSearchedPasses(t *testing.T) {
+	for _, version := range [][]testserver.Option{nil, {testserver.Version18()}} {
+		r := newRig(t, rigConfig{pg: version, setup: hardSetup, policy: detecting("*.*", "redact", "all")})
+		conn, plain := r.connect(t), direct(t, r)
+		for _, options := range append([]string{"(FORMAT csv, FORCE_QUOTE *)", "(FORMAT csv, FORCE_QUOTE (plain), HEADER)"}, copyOptions...) {
+			for _, source := range []string{"hard", "(SELECT plain, secret FROM hard)", "(SELECT plain FROM hard)"} {
+				var got, want bytes.Buffer
+				sql := "COPY " + source + " TO STDOUT " + options
+				_, gotErr := conn.PgConn().CopyTo(t.Context(), &got, sql)
+				_, wantErr := plain.PgConn().CopyTo(t.Context(), &want, sql)
+				if sqlState(gotErr) != sqlState(wantErr) || got.String() != want.String() {
+					t.Errorf("%s: %v, %v: %s", sql, gotErr, wantErr, difference(got.String(), want.String()))
+				}
+			}
+		}
+	}
 }
 
 // In the extended protocol COPY is masked as well, and errors are the server's.

@@ -149,7 +149,9 @@ func (s *Stream) inQuotes(dst, value []byte) []byte {
 	return append(dst, s.Quote)
 }
 
+// needsQuotes reports whether the server quotes a value. What an older psql takes for
+// the end of the data is only so on a line of its own.
 func (s *Stream) needsQuotes(value []byte) bool {
-	return string(value) == s.NullText || string(value) == `\.` || bytes.IndexByte(value, s.Delimiter) >= 0 ||
+	return string(value) == s.NullText || len(s.Columns) == 1 && string(value) == `\.` || bytes.IndexByte(value, s.Delimiter) >= 0 ||
 		bytes.IndexByte(value, s.Quote) >= 0 || bytes.ContainsAny(value, "\r\n")
 }
