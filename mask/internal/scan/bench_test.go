@@ -40,6 +40,7 @@ func hostile() map[string]string {
 		"at": "@", "a@": "a@", "mail": "a.b@c.", "digits": "4", "groups": "4111 ", "dashes": "123-45-", "plus": "+1 (2) ", "dots": "1.2.", "colons": ":", "hex": "a:", "urls": "http://a:", "double": "://",
 		"pem": "-----BEGIN RSA PRIVATE KEY-----", "dash": "-", "putty": "PuTTY-User-Key-File-", "jwt": "eyJ", "header": "eyJhbGciOiJIUzI1NiJ9.", "word": "aB3dE5gH7jK9mN1p", "keys": "-aaaaaaaaaaaaaaaa", "prefixes": "sk-aaaaaaaaaaaaaaaaaaaa.", "base64": "aB3/",
 		"pairs": "password=", "pairs2": "token:\"", "iban": "DE89 ", "iban2": "DE89", "local": "aaaaaaaa.", "zero": "\x00", "utf8": "ä@ä.", "phone": "030 12 ", "names": "api_key_", "spaces": " :",
+		"jwts": "eyJeyJeyJeyJabcd-", "headers": strings.Repeat("eyJeyJeyJeyJabcd-", 75) + ".", "payloads": "eyJhbGciOiJIUzI1NiJ9." + strings.Repeat("eyJhbGciOiJIUzI1NiJ9-", 140) + ".",
 	}
 }
 

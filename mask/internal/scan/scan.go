@@ -151,6 +151,9 @@ type finder struct {
 	values [4]stretch // for valueEnd
 	base64 stretch    // for entropy
 	key    stretch    // for keyEndOf
+
+	parts   [jwtParts]stretch // for partEnd
+	headers [4]header         // for isHeader
 }
 
 func (f *finder) found(start, end int, k Kind) {

@@ -52,37 +52,64 @@ func (f *finder) jwt(start, end int) bool {
 
 // jwtEnd returns the end of the token at start, 0 if there is none.
 func (f *finder) jwtEnd(start int) int {
-	pos, parts := start, 0
-	for parts < jwtParts {
-		size := 0
-		for size <= maxPart && isToken(f.at(pos+size)) {
-			size++
-		}
-		if size > maxPart || parts == 0 && !isHeader(f.b[pos:pos+size]) || parts == 1 && size == 0 {
-			return 0
-		}
-		pos += size
-		parts++
-		if f.at(pos) != '.' || parts == jwtParts {
-			break
-		}
-		pos++
-	}
-	if parts < 2 {
+	end := f.partEnd(0, start)
+	if f.at(end) != '.' || !f.isHeader(start, end) {
 		return 0
 	}
-	return pos
+	for part := 1; part < jwtParts && f.at(end) == '.'; part++ {
+		begin := end + 1
+		end = f.partEnd(part, begin)
+		if end-begin > maxPart || part == 1 && end == begin {
+			return 0
+		}
+	}
+	return end
 }
 
-// isHeader reports whether b is a JSON object with an algorithm, in base64url.
-func isHeader(b []byte) bool {
-	var buf [maxHeader]byte
-	if base64.RawURLEncoding.DecodedLen(len(b)) > len(buf) {
+// partEnd returns where the part of a token ends that begins at i, or a place more
+// than maxPart behind it.
+func (f *finder) partEnd(part, i int) int {
+	known := &f.parts[part]
+	end := known.skip(i)
+	for end < len(f.b) && end-i <= maxPart && isToken(f.b[end]) {
+		end++
+	}
+	known.add(i, end)
+	return end
+}
+
+// A header is what is known of the first parts of tokens that end at the same place
+// and begin a multiple of four characters from one another: decoded they are the same,
+// but for how much of it there is.
+type header struct {
+	start, end int
+	// algorithm is how many of its bytes stand before the last name of an algorithm,
+	// -1 if it is no object or has none.
+	algorithm int
+}
+
+// isHeader reports whether what is from start to end, which begins as an object does,
+// is a JSON object with an algorithm, in base64url.
+func (f *finder) isHeader(start, end int) bool {
+	if base64.RawURLEncoding.DecodedLen(end-start) > maxHeader {
 		return false
 	}
+	h := &f.headers[(end-start)%4]
+	if h.end != end || start < h.start {
+		*h = header{start, end, algorithmIn(f.b[start:end])}
+	}
+	return h.algorithm >= (start-h.start)/4*3
+}
+
+// algorithmIn returns where the name of an algorithm is last in a JSON object in
+// base64url that has maxHeader bytes at most, -1 if it is no such object.
+func algorithmIn(b []byte) int {
+	var buf [maxHeader]byte
 	n, err := base64.RawURLEncoding.Decode(buf[:], b)
-	header := buf[:n]
-	return err == nil && n > 2 && header[0] == '{' && header[n-1] == '}' && bytes.Contains(header, []byte(`"alg"`))
+	if err != nil || n == 0 || buf[n-1] != '}' {
+		return -1
+	}
+	return bytes.LastIndex(buf[:n], []byte(`"alg"`))
 }
 
 func isToken(c byte) bool { return isAlnum(c) || c == '-' || c == '_' }
