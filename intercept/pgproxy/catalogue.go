@@ -151,8 +151,11 @@ func (c *catalogue) remember(q *sqlfacts.Query, r *resolved) {
 	c.resolved[q] = r
 }
 
-// A shelf holds the newest catalogue of one upstream user, for all sessions.
+// A shelf holds the newest catalogue of one upstream user on one server, for all
+// sessions.
 type shelf struct {
+	*alterations
+
 	newest atomic.Pointer[catalogue]
 	// stale says that something has been seen which the newest may not know.
 	stale atomic.Bool
@@ -160,6 +163,11 @@ type shelf struct {
 	// lets each. refresh is the turn of the session that refreshes it.
 	loads   chan struct{}
 	refresh refreshTurn
+}
+
+// alterations are what sessions of one upstream user do to the catalogue, on whatever
+// server: another may follow it.
+type alterations struct {
 	// changes counts what sessions have changed in the server's catalogue.
 	changes atomic.Uint64
 	// changing counts the sessions that have sent something which changes it, and
@@ -201,29 +209,50 @@ func (s *session) catalogueSettled() {
 	}
 }
 
-// catalogues holds a shelf for each upstream user: what a search path means
-// depends on the user, and where a new session's comes from.
+// catalogues holds a shelf for each upstream user on each server: what a search path
+// means depends on the user, and where a new session's comes from; and what one server
+// has another may not have yet, or never.
 type catalogues struct {
-	mu      sync.Mutex
+	mu    sync.Mutex
+	users map[string]*userShelves
+}
+
+// userShelves are the shelves of one user, by the servers' addresses.
+type userShelves struct {
+	alterations
+
 	shelves map[string]*shelf
 }
 
-// maxShelves bounds the users remembered. Sources that make a user for each
-// session would fill it; beyond it shelves are not shared.
-const maxShelves = 256
+// maxShelfUsers and maxShelfServers bound what is remembered. Sources that make a user
+// for each session would fill the first; beyond it shelves are not shared. Names that
+// lead to ever new addresses would fill the second; beyond it a user's begin anew.
+const (
+	maxShelfUsers   = 256
+	maxShelfServers = 64
+)
 
-func (c *catalogues) shelf(user string) *shelf {
+// shelf returns the shelf of a user on the server with an address.
+func (c *catalogues) shelf(user, address string) *shelf {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.shelves[user]; s != nil {
-		return s
+	u := c.users[user]
+	if u == nil {
+		u = &userShelves{shelves: make(map[string]*shelf)}
+		if c.users == nil {
+			c.users = make(map[string]*userShelves)
+		}
+		if len(c.users) < maxShelfUsers {
+			c.users[user] = u
+		}
 	}
-	s := &shelf{loads: make(chan struct{}, 1)}
-	if c.shelves == nil {
-		c.shelves = make(map[string]*shelf)
-	}
-	if len(c.shelves) < maxShelves {
-		c.shelves[user] = s
+	s := u.shelves[address]
+	if s == nil {
+		if len(u.shelves) >= maxShelfServers {
+			clear(u.shelves)
+		}
+		s = &shelf{alterations: &u.alterations, loads: make(chan struct{}, 1)}
+		u.shelves[address] = s
 	}
 	return s
 }

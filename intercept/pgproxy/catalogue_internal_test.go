@@ -3,6 +3,7 @@ package pgproxy
 import (
 	"context"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -173,7 +174,7 @@ func TestCatalogueRefusesMalformedAnswers(t *testing.T) {
 
 // An answer that began before the last change is out of date when it comes.
 func TestShelfSeesChangesDuringALoad(t *testing.T) {
-	s, now := new(shelf), time.Unix(100, 0)
+	s, now := &shelf{alterations: new(alterations)}, time.Unix(100, 0)
 	if !s.due(now, time.Hour) || !s.outdated() {
 		t.Error("an empty shelf is not due")
 	}
@@ -298,7 +299,7 @@ func TestSettingsThatMayChange(t *testing.T) {
 // While one session refreshes an aged catalogue the others work with it; one that
 // is known to be wrong is loaded by one after the other, once.
 func TestCatalogueIsLoadedOnce(t *testing.T) {
-	s := (&catalogues{}).shelf("app")
+	s := (&catalogues{}).shelf("app", "a")
 	first, err := s.turn(t.Context(), time.Hour)
 	if first == nil || err != nil {
 		t.Fatalf("an empty shelf: %v", err)
@@ -340,4 +341,34 @@ func TestCatalogueIsLoadedOnce(t *testing.T) {
 		t.Error("a wait that was cancelled goes on")
 	}
 	changed()
+}
+
+// What one server has another may not have: each has its catalogue, and what a user
+// changes on one makes those of the others be loaded again.
+func TestCatalogueOfEachServer(t *testing.T) {
+	c := new(catalogues)
+	one, other, stranger := c.shelf("app", "a:1"), c.shelf("app", "b:1"), c.shelf("other", "a:1")
+	if one == other || one == stranger || c.shelf("app", "a:1") != one {
+		t.Fatal("shelves are mixed up")
+	}
+	one.changing.Add(1)
+	one.changes.Add(1)
+	if !other.inChange() || other.changes.Load() != 1 || stranger.inChange() || stranger.changes.Load() != 0 {
+		t.Error("changes are noted elsewhere than for the user who made them")
+	}
+	for i := range 3 * maxShelfServers {
+		c.shelf("app", strconv.Itoa(i))
+	}
+	if n := len(c.users["app"].shelves); n > maxShelfServers {
+		t.Errorf("%d servers are kept", n)
+	}
+	if c.shelf("app", "c:1").changes.Load() != 1 {
+		t.Error("the changes are forgotten")
+	}
+	for i := range 2 * maxShelfUsers {
+		c.shelf(strconv.Itoa(i), "a:1")
+	}
+	if len(c.users) > maxShelfUsers {
+		t.Errorf("%d users are kept", len(c.users))
+	}
 }

@@ -109,7 +109,7 @@ func FuzzFields(f *testing.F) {
 // emptyCatalogue is what a server without tables answers.
 func emptyCatalogue(t testing.TB) *shelf {
 	t.Helper()
-	s := new(shelf)
+	s := &shelf{alterations: new(alterations)}
 	s.newest.Store(&catalogue{contents: &contents{byOID: map[uint32]*relation{}, byName: map[relationName]*relation{}, startKnown: true}})
 	return s
 }

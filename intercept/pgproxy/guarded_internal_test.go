@@ -82,7 +82,7 @@ func dialScripted(t testing.TB, script []byte, want TargetSession) error {
 		t.Fatal(err)
 	}
 	p.base.DialFunc = func(context.Context, string, string) (net.Conn, error) { return near, nil }
-	s := new(shelf)
+	s := &shelf{alterations: new(alterations)}
 	up, err := p.dialUpstream(context.Background(), &credsource.Credential{Username: "u", Password: secret.New("p")}, nil,
 		func(ctx context.Context, conn *pgconn.PgConn) error {
 			return s.load(time.Minute, analyzeForTests)(ctx, conn)

@@ -155,14 +155,14 @@ func (c *connection) connect(ctx context.Context, version uint32, runtime map[st
 		c.waiting(p)
 		watch.begin()
 	}, func(ctx context.Context, cred *credsource.Credential) error {
-		shelf = c.proxy.catalogues.shelf(cred.Username + "\x00" + told.role) // neither has a NUL
-		load := shelf.load(c.proxy.cfg.CatalogueMaxAge, c.proxy.analyzer.Analyze)
+		user := cred.Username + "\x00" + told.role // neither has a NUL
 		var err error
 		up, err = c.proxy.dialUpstream(ctx, cred, runtime, func(ctx context.Context, conn *pgconn.PgConn) error {
 			if err := told.confirm(ctx, conn); err != nil {
 				return err
 			}
-			return load(ctx, conn)
+			shelf = c.proxy.catalogues.shelf(user, conn.Conn().RemoteAddr().String())
+			return shelf.load(c.proxy.cfg.CatalogueMaxAge, c.proxy.analyzer.Analyze)(ctx, conn)
 		})
 		return err
 	})

@@ -8,10 +8,13 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/headgate/gateway/internal/testserver/pgserver"
 )
 
 // URL returns a connection URL for the test's database by TCP, with the password
@@ -98,6 +101,50 @@ func (pg *PG) Restart() {
 	defer cancel()
 	if err := pg.server.Restart(ctx); err != nil {
 		pg.t.Fatal(err)
+	}
+}
+
+// Standby starts a hot standby of the server, which must be the test's Own. The
+// standby is the test's Own, too, and has all databases of the server. See CatchUp and
+// Promote.
+func (pg *PG) Standby() *PG {
+	pg.t.Helper()
+	pg.mustOwn()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	server, err := pg.server.Standby(ctx)
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+		unavailable(pg.t, err)
+	}
+	if err != nil {
+		pg.t.Fatal(err)
+	}
+	standby := *pg
+	standby.Host, standby.Port, standby.SocketDir, standby.LogFile = pgserver.Host, server.Port, server.Dir, server.LogFile
+	standby.server = server
+	pg.t.Cleanup(standby.Stop)
+	return &standby
+}
+
+// CatchUp waits until the server, a Standby of primary, has replayed all that primary
+// has written so far.
+func (pg *PG) CatchUp(primary *PG) {
+	pg.t.Helper()
+	written := primary.Query("SELECT pg_current_wal_insert_lsn()")[0][0]
+	deadline := time.Now().Add(time.Minute)
+	for pg.Query("SELECT pg_last_wal_replay_lsn() >= '" + written + "'")[0][0] != "t" {
+		if time.Now().After(deadline) {
+			pg.t.Fatalf("testserver: the standby does not get to %s", written)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// Promote makes the server, a Standby, a primary. Its sessions go on.
+func (pg *PG) Promote() {
+	pg.t.Helper()
+	if pg.Query("SELECT pg_promote()")[0][0] != "t" {
+		pg.t.Fatal("testserver: the standby is not promoted")
 	}
 }
 

@@ -217,3 +217,21 @@ func TestMissingProgramSkipsOrFails(t *testing.T) {
 		t.Errorf("no server in HEADGATE_POSTGRES_BIN: %s", got)
 	}
 }
+
+func TestPostgresStandby(t *testing.T) {
+	primary := testserver.Postgres(t, testserver.Own())
+	primary.Exec("CREATE TABLE mine (n int); INSERT INTO mine VALUES (1)")
+	standby := primary.Standby()
+	primary.Exec("INSERT INTO mine VALUES (2)")
+	standby.CatchUp(primary)
+	if got := mustQuery(t, standby.URL(), "SELECT sum(n) FROM mine"); got != "3" {
+		t.Errorf("the standby has %s, want 3", got)
+	}
+	_, err := query(t, standby.URL(), "INSERT INTO mine VALUES (3) RETURNING n")
+	wantCode(t, err, "25006")
+	primary.Stop()
+	standby.Promote()
+	if got := mustQuery(t, standby.URL(), "INSERT INTO mine VALUES (3) RETURNING n"); got != "3" {
+		t.Errorf("the promoted standby says %q, want 3", got)
+	}
+}

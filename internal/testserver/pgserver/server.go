@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,7 +58,7 @@ func (c Config) hba() []string {
 	if c.TLS != nil {
 		kind = "hostssl"
 	}
-	return []string{"local all all scram-sha-256", kind + " all all 127.0.0.1/32 scram-sha-256"}
+	return []string{"local all all scram-sha-256", "local replication all scram-sha-256", kind + " all all 127.0.0.1/32 scram-sha-256"}
 }
 
 // A Server is a running PostgreSQL. It is safe for concurrent use.
@@ -85,7 +86,13 @@ func (w *Workspace) Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.WALSegmentMB == 0 {
 		cfg.WALSegmentMB = 1
 	}
-	s, err := w.place(ctx, cfg)
+	return w.launchServer(ctx, cfg, nil)
+}
+
+// launchServer makes the files of a server, from those of primary if that is not nil,
+// and starts it on a free port.
+func (w *Workspace) launchServer(ctx context.Context, cfg Config, primary *Server) (*Server, error) {
+	s, err := w.place(ctx, cfg, primary)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +111,7 @@ func (w *Workspace) Start(ctx context.Context, cfg Config) (*Server, error) {
 }
 
 // place makes the files of a server.
-func (w *Workspace) place(ctx context.Context, cfg Config) (*Server, error) {
+func (w *Workspace) place(ctx context.Context, cfg Config, primary *Server) (*Server, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -118,7 +125,13 @@ func (w *Workspace) place(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.cluster(ctx, clusterKey{bin, cfg.User, cfg.Password, cfg.WALSegmentMB}, dir); err != nil {
+	if primary != nil {
+		following, err := w.copyOf(ctx, primary, dir)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Settings = append(slices.Clone(cfg.Settings), following...)
+	} else if err := w.cluster(ctx, clusterKey{bin, cfg.User, cfg.Password, cfg.WALSegmentMB}, dir); err != nil {
 		return nil, err
 	}
 	return &Server{Dir: dir, LogFile: filepath.Join(dir, "log"), w: w, bin: bin, cfg: cfg}, w.configure(cfg, dir)
