@@ -21,6 +21,8 @@ const pathSchema = `
 CREATE FUNCTION go_other() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('search_path', 'other', false); RETURN 1; END $$;
 CREATE FUNCTION go_public() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('search_path', 'public', false); RETURN 1; END $$;
 CREATE VIEW going AS SELECT go_public() AS gone;
+CREATE VIEW setting_public AS SELECT set_config('search_path', 'public', false) AS gone;
+CREATE VIEW setting_other AS SELECT set_config('search_path', 'other', false) AS gone;
 CREATE SCHEMA evil;
 CREATE FUNCTION evil.version() RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT email FROM public.people ORDER BY id LIMIT 1';
 CREATE FUNCTION evil.joined(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT email FROM public.people ORDER BY id LIMIT 1';
@@ -58,6 +60,14 @@ func pathAttempts() []pathAttempt {
 		{"chained", []string{"BEGIN", "SET LOCAL search_path = other", "open", "COMMIT AND CHAIN", "masked", "SET search_path = other", "ROLLBACK AND CHAIN", "masked", "COMMIT"}},
 		{"discarded", []string{"SET search_path = other", "open", "RESET ALL", "masked", "SET search_path = other", "DISCARD ALL", "masked"}},
 		{"by a function", []string{"SELECT go_other()", "open", "SELECT public.go_public()", "masked", "SET search_path = other, public", "open", "SELECT count(*) FROM going", "masked", "SELECT go_other() FROM orders LIMIT 0", "masked", "BEGIN", "SELECT go_other()", "open", "ROLLBACK", "masked"}},
+		{"by a view that calls what is built in", []string{"SELECT gone FROM setting_other", "open", "EXPLAIN ANALYZE SELECT * FROM public.setting_public", "masked", "SET search_path = other", "PREPARE v AS TABLE public.setting_public", "open", "EXECUTE v", "masked",
+			"SET search_path = other", "SELECT id FROM public.orders WHERE (SELECT gone FROM public.setting_public) = ''", "masked"}},
+		{"by what a definition keeps", []string{"refused CREATE VIEW kept AS SELECT set_config('search_path', 'public', false)", "refused CREATE TEMP TABLE kept (a text DEFAULT set_config('search_path', 'public', false))",
+			"refused CREATE TEMP TABLE kept (a int CHECK (set_config('search_path', 'public', false) IS NOT NULL))", "refused CREATE DOMAIN kept AS int CHECK (set_config('search_path', 'public', false) IS NOT NULL)",
+			"refused ALTER TABLE notes ALTER body SET DEFAULT set_config('search_path', 'public', false)", "refused CREATE POLICY kept ON orders USING (set_config('search_path', 'public', false) IS NOT NULL)",
+			"refused CREATE SCHEMA kept CREATE VIEW v AS SELECT set_config('search_path', 'public', false)", "refused CREATE MATERIALIZED VIEW kept AS SELECT set_config('search_path', 'public', false)",
+			"refused ALTER SYSTEM RESET search_path", "refused ALTER SYSTEM RESET ALL", "masked"}},
+		{"by what is made at once", []string{"CREATE TEMP TABLE at_once AS SELECT set_config('search_path', 'other', false) AS path", "open", "SELECT set_config('search_path', 'public', false) AS path INTO TEMP at_once_too", "masked"}},
 		{"by a prepared function", []string{"SET search_path = other, public", "PREPARE f AS SELECT go_public()", "open", "EXECUTE f", "masked"}},
 		{"by a prepared set_config", []string{"PREPARE f AS SELECT set_config('search_path', 'other', false)", "masked", "EXECUTE f", "open", "EXPLAIN ANALYZE EXECUTE f", "RESET search_path", "masked", "BEGIN", "DECLARE c CURSOR FOR SELECT set_config('search_path', 'other', false)", "FETCH c", "open", "COMMIT", "open"}},
 		{"prepared by the protocol", []string{"SET search_path = other", "prepare SELECT email FROM people", "open run", "SET search_path = public", "masked run", "BEGIN", "SET LOCAL search_path = other", "open run", "ROLLBACK", "masked run", "prepare SELECT * FROM (SELECT email FROM people) p", "masked run", "SET search_path = other", "open run"}},

@@ -33,7 +33,7 @@ func (c *catalogue) uncarried(s *sqlfacts.Statement) *intercept.Refusal {
 		if setting.Computed || setting.Listed && (c.hidesSettings || c.exposed) {
 			return computedSetting()
 		}
-		if !mayChange(setting) {
+		if !mayChange(setting) || setting.Name == "search_path" && setting.Scope == "" && keepsExpressions(s) {
 			return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: fmt.Sprintf("changing %q is not carried", setting.Name)}
 		}
 	}
@@ -43,16 +43,29 @@ func (c *catalogue) uncarried(s *sqlfacts.Statement) *intercept.Refusal {
 	return nil
 }
 
+// keepsExpressions reports whether a statement keeps what is computed later, without
+// a call that the gateway could see: in a view, a default or a condition.
+func keepsExpressions(s *sqlfacts.Statement) bool {
+	switch s.Tag {
+	case "CREATE TABLE AS", "CREATE FUNCTION", "CREATE PROCEDURE":
+		return false
+	default:
+		return strings.HasPrefix(s.Tag, "CREATE ") || strings.HasPrefix(s.Tag, "ALTER ")
+	}
+}
+
 func computedSetting() *intercept.Refusal {
 	return &intercept.Refusal{Code: intercept.CodeUnsupported, Reason: "set_config with a computed name or value is not carried"}
 }
 
 // mayChange reports whether the gateway's reading of SQL survives the change.
 func mayChange(s sqlfacts.Setting) bool {
-	if s.Reset {
+	switch {
+	case s.Reset && s.Scope == "system":
+		return !s.All && !isRead(s.Name) // which any session may load, with its next statement
+	case s.Reset:
 		return true // back to what the session began with, which was checked
-	}
-	if s.Scope == "function" {
+	case s.Scope == "function":
 		return true // while the function runs, whose text the gateway does not read
 	}
 	switch s.Name {
@@ -66,6 +79,16 @@ func mayChange(s sqlfacts.Setting) bool {
 		return isUTF8(s.Value)
 	default:
 		return true
+	}
+}
+
+// isRead reports whether SQL is read by a setting of the server's configuration.
+func isRead(name string) bool {
+	switch name {
+	case "standard_conforming_strings", "backslash_quote", "client_encoding", "search_path":
+		return true
+	default:
+		return false
 	}
 }
 

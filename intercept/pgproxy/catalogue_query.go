@@ -98,7 +98,7 @@ const ofExtension = `EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid 
 // the built-in functions that do, or that read files, large objects and the log.
 const (
 	runsSQLNames      = `^(dblink|crosstab|connectby|xpath_table|pg_background_|cron_)`
-	readsOutsideNames = `_to_xml|^(ts_stat|lo_get|loread|lo_open|pg_read_|pg_logical_slot_|pg_stat_get_activity|pg_stat_get_backend_activity)`
+	readsOutsideNames = `_to_xml|^(ts_stat|lo_get|loread|lo_open|pg_read_|pg_logical_slot_|pg_stat_get_activity|pg_stat_get_backend_activity|set_config)`
 )
 
 // ownFunctions are the functions that users made, with their volatility, whether

@@ -3,6 +3,7 @@ package pgproxy_test
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -173,6 +174,35 @@ func TestSearchPathOfAUser(t *testing.T) {
 		right(first, "a schema of its own")
 		right(r.connect(t), "a schema of its own, new session")
 	})
+}
+
+// Where the server's configuration is loaded again, RESET leads somewhere else than to
+// what the session began with.
+func TestSearchPathOfAServerThatIsConfiguredAnew(t *testing.T) {
+	told := new(noting)
+	r := newRig(t, rigConfig{pg: []testserver.Option{testserver.Own()}, policy: told, setup: peopleInTwo, proxy: pgproxy.Config{CatalogueMaxAge: 1}})
+	conn, probe := r.connect(t), r.connect(t)
+	mustRun(t, conn, `SET search_path = "$user", public`)
+	if got, read := told.facts(t, conn, "before"); got != "public.people" || read != "people" {
+		t.Fatalf("the policy is told of %q, the server reads %q", got, read)
+	}
+	r.pg.Exec("ALTER SYSTEM SET search_path = other")
+	r.pg.Exec("SELECT pg_reload_conf()")
+	for shown := ""; shown != "other"; { // until the sessions have been told
+		rows, err := runSimple(t.Context(), probe, "SHOW search_path")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown = joined(rows)
+	}
+	for i, step := range []string{"SELECT 1 FROM people", "RESET search_path", "SELECT count(*) FROM pg_class"} {
+		mustRun(t, conn, step)
+		got, read := told.facts(t, conn, "step "+strconv.Itoa(i))
+		shown, err := runSimple(t.Context(), conn, "SELECT nspname || '.people' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace WHERE c.oid = '"+read+"'::regclass")
+		if err != nil || got != joined(shown) {
+			t.Errorf("%s: the policy is told of %q, the server reads %q, %v", step, got, joined(shown), err)
+		}
+	}
 }
 
 // The questions of the gateway's own are not seen: what the server answers through

@@ -19,6 +19,9 @@ type sessionPath struct {
 	// start is what the session began with, begun that this is known.
 	start string
 	begun bool
+	// adrift says that the server's configuration may have been loaded again since, so
+	// that RESET may lead elsewhere.
+	adrift bool
 	// reports says that the server reports the setting at the end of each batch, as
 	// those from version 18 on do; reported is what it said last.
 	reports  bool
@@ -64,15 +67,15 @@ func (p *sessionPath) learn(setting string) {
 // lead somewhere else. Code that the gateway can't see, and that was not found to
 // have changed the path, has not.
 func (p *sessionPath) moved() bool {
-	return p.changed || !p.known && !p.touched || p.setting != p.start
+	return p.adrift || p.changed || !p.known && !p.touched || p.setting != p.start
 }
 
 // catalogue returns the newest catalogue along the session's search path.
 func (s *session) catalogue() *catalogue {
 	base, p := s.shelf.newest.Load(), &s.path
 	if p.base != base {
-		if p.base != nil && p.base.origin != base.origin && !p.reports {
-			p.known = false // the server's configuration may have been loaded again
+		if p.base != nil && p.base.origin != base.origin {
+			p.adrift, p.known = true, p.known && p.reports
 		}
 		p.base, p.view = base, nil
 	}

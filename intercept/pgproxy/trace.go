@@ -152,7 +152,7 @@ func (t *traced) addNotation(c *catalogue, name string) {
 // table must not be got round by a view.
 func (t *traced) addReading(rel *relation, columns, filtered []string) {
 	if rel == nil {
-		t.lost = true
+		t.lost, t.runsCode = true, true // it may be a view
 		return
 	}
 	t.reads = append(t.reads, reading{rel, columns, filtered})
