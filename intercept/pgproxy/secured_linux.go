@@ -66,9 +66,25 @@ type secured struct {
 	// buffer is the one of sealedBuffers that open or seal uses, nil outside of them.
 	buffer  *[]byte
 	writing bool
-	// drained says that the descriptor has nothing more for this call of open.
+	// drained says that the descriptor has nothing more for this call of open, which
+	// has read from it so many times.
 	drained bool
+	reads   int
+	// answered counts what TLS itself has written since the peer took all there was
+	// for it.
+	answered int
 }
+
+// maxReads bounds the reads of one call of open: a peer that sends little but what TLS
+// is about must not hold up the other sessions. maxAnswered bounds what TLS answers a
+// peer that does not read.
+const (
+	maxReads    = 2
+	maxAnswered = 64 << 10
+)
+
+// errFlooded says that a peer keeps TLS busy rather than the session.
+var errFlooded = errors.New("pgproxy: the peer floods TLS")
 
 // sealedBuffers holds buffers for what goes through a socket at one time.
 var sealedBuffers = sync.Pool{New: func() any { b := make([]byte, 0, readBuffer); return &b }}
@@ -128,7 +144,7 @@ func (e *end) recv(b []byte) (int, error) {
 func (e *end) open(b []byte) (int, error) {
 	s := e.tls
 	s.buffer, _ = sealedBuffers.Get().(*[]byte)
-	s.drained = false
+	s.drained, s.reads = false, 0
 	n, err := 0, error(nil)
 	for n < len(b) && err == nil {
 		var m int
@@ -140,8 +156,12 @@ func (e *end) open(b []byte) (int, error) {
 	}
 	sealedBuffers.Put(s.buffer)
 	s.buffer = nil
-	if errors.Is(err, errWouldBlock) {
+	switch {
+	case !errors.Is(err, errWouldBlock):
+	case s.drained:
 		e.readable = false // the next edge will tell
+	case n == 0:
+		err = errFlooded
 	}
 	if n > 0 {
 		err = nil // any other comes again
@@ -156,12 +176,17 @@ func (e *end) readSealed(b []byte) (int, error) {
 		return e.readPlain(b)
 	}
 	if len(s.in) == 0 {
-		if s.drained {
+		if s.answered > maxAnswered {
+			return 0, errFlooded
+		}
+		if s.drained || s.reads == maxReads {
 			return 0, errWouldBlock
 		}
+		s.reads++
 		into := (*s.buffer)[:cap(*s.buffer)]
 		n, err := e.readPlain(into)
 		if err != nil {
+			s.drained = errors.Is(err, errWouldBlock)
 			return 0, err
 		}
 		s.in, s.drained = into[:n], n < len(into) && !e.hungUp
@@ -209,9 +234,13 @@ func (e *end) seal(write func(*tls.Conn) error) {
 // writeSealed takes what TLS writes: while something is sealed it is gathered, an
 // answer to the peer's TLS is written at once.
 func (e *end) writeSealed(b []byte) {
-	if e.tls.writing {
-		*e.tls.buffer = append(*e.tls.buffer, b...)
+	s := e.tls
+	if s.writing {
+		*s.buffer = append(*s.buffer, b...)
 		return
+	}
+	if s.answered += len(b); len(e.out) == 0 {
+		s.answered = 0
 	}
 	e.writePlain(b)
 }
