@@ -55,7 +55,12 @@ func (e *end) read(buf []byte) ([]byte, error) {
 	return into[:have+n], nil
 }
 
-// keep carries what was not consumed, with room for the whole message if it is long.
+// roomFactor is how many times what there is of a long message room is made for: not
+// for all that it is said to be, which may never come, and often enough to be moved
+// few times.
+const roomFactor = 4
+
+// keep carries what was not consumed, with room for more of the message if it is long.
 func (e *end) keep(rest []byte, needed int) {
 	if len(rest) <= maxMoved {
 		if cap(e.carry) > readBuffer/2 {
@@ -64,12 +69,13 @@ func (e *end) keep(rest []byte, needed int) {
 		e.carry = append(e.carry[:0], rest...)
 		return
 	}
-	if cap(e.carry) >= max(needed, 1) && &rest[0] == &e.carry[:1][0] {
-		e.carry = e.carry[:len(rest)] // it is in place: it is not moved with each part that comes
+	inPlace := cap(e.carry) > 0 && &rest[0] == &e.carry[:1][0]
+	if inPlace && (len(rest) < cap(e.carry) || needed <= len(rest)) {
+		e.carry = e.carry[:len(rest)] // it is not moved with each part that comes
 		return
 	}
-	if cap(e.carry) < needed {
-		grown := make([]byte, len(rest), max(needed, len(rest)))
+	if room := min(needed, roomFactor*len(rest)); cap(e.carry) < room {
+		grown := make([]byte, len(rest), max(room, len(rest)))
 		copy(grown, rest)
 		e.carry = grown
 		return
