@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,5 +99,25 @@ func TestLeavingInAWait(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.eventually(t, others, "0")
+	})
+}
+
+// A client that leaves while a human is asked takes its question along, though more
+// lies behind it than is read meanwhile.
+func TestLeavingBehindAQuestion(t *testing.T) {
+	eachDriver(t, func(t *testing.T, d driver) {
+		desk := newDesk(t)
+		r := desk.rig(d)
+		c := r.session(t)
+		c.send(pipeline(&pgproto3.Query{String: remove}, &pgproto3.Query{String: "SELECT 1 --" + strings.Repeat("x", 100<<10)})...)
+		ticket := desk.ticket()
+		if err := c.conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r.eventually(t, others, "0")
+		if err := desk.decide(ticket, true); err == nil {
+			t.Error("it can be granted still")
+		}
+		r.wantItems("10")
 	})
 }

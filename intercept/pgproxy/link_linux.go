@@ -17,6 +17,7 @@ type link struct {
 	*session
 	ctx     context.Context
 	reactor *reactor // nil before it has joined one
+	number  int32    // the reactor's, for the link
 
 	// io guards all that follows and the session's turns. It is taken before mu.
 	io             sync.Mutex
@@ -170,7 +171,7 @@ func (l *link) resume() {
 func (l *link) pending(p approve.Pending) {
 	l.io.Lock()
 	defer l.io.Unlock()
-	if l.asking = true; l.gone {
+	if l.asking = true; l.gone || l.client.hungUp {
 		l.finish(io.EOF)
 	}
 	if l.closed {
@@ -359,6 +360,9 @@ func (l *link) watchClient(buf []byte) {
 		default:
 			l.client.carry = append(l.client.carry, buf[:n]...)
 		}
+	}
+	if l.asking && l.client.hungUp { // whatever lies before its end
+		l.clientLeft()
 	}
 }
 

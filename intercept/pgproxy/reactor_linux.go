@@ -19,6 +19,9 @@ type reactor struct {
 	epoll int
 	wake  int // an eventfd that ends the thread
 	links map[int32]*link
+	// joined numbers the links, so that an event of one that has gone is not taken for
+	// one of the next with its descriptor.
+	joined int32
 }
 
 // reactors spreads sessions over threads. The zero value is ready to use.
@@ -57,9 +60,11 @@ func (r *reactor) add(l *link) error {
 			return err
 		}
 	}
+	r.joined++
+	l.number = r.joined
 	for _, e := range []*end{&l.client, &l.server} {
 		r.links[int32(e.fd)] = l
-		ev := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollEdge, Fd: int32(e.fd)}
+		ev := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollEdge, Fd: int32(e.fd), Pad: l.number}
 		if err := syscall.EpollCtl(r.epoll, syscall.EPOLL_CTL_ADD, e.fd, &ev); err != nil {
 			r.forget(l)
 			return fmt.Errorf("pgproxy: epoll: %w", err)
@@ -168,7 +173,7 @@ func (t *thread) event(ev syscall.EpollEvent) {
 	t.reactor.mu.Lock()
 	l := t.reactor.links[ev.Fd]
 	t.reactor.mu.Unlock()
-	if l == nil {
+	if l == nil || l.number != ev.Pad {
 		return
 	}
 	l.io.Lock()
