@@ -3,6 +3,7 @@ package mask_test
 import (
 	"bytes"
 	"encoding/json"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -63,6 +64,13 @@ func TestDetect(t *testing.T) {
 		{"redact", json, mask.Text, `{"a": "x\u0040y.com\n"}`, `{"a": "[email]\u000a"}`},
 		{"redact", json, mask.Text, `{"a": "\u0041 \/"}`, `{"a": "\u0041 \/"}`},
 		{"redact", json, mask.Text, `{"x@y.com": {"password": "correct-horse1"}, "password": ""}`, `{"[email]": {"password": "[secret]"}, "password": ""}`},
+		{"redact", json, mask.Text, `{"password":"correct horse","x":1}`, `{"password":"[secret]","x":1}`},
+		{"redact", json, mask.Text, "{\"password\" \n : \t \"hunter-22\"}", "{\"password\" \n : \t \"[secret]\"}"},
+		{"redact", json, mask.Text, `{"\u0070assword": "hunter-22"}`, `{"\u0070assword": "[secret]"}`},
+		{"redact", json, mask.Text, `{"ssn": "219099999", "phone" : "4155552671"}`, `{"ssn": "[ssn]", "phone" : "[phone]"}`},
+		{"redact", json, mask.Text, `{"ssn": 219099999, "phone":    4155552671, "id": 219099999}`, `{"ssn": 0, "phone":    0, "id": 219099999}`},
+		{"redact", json, mask.Text, `{"version": "1.2.3.4", "ip": "1.2.3.4"}`, `{"version": "1.2.3.4", "ip": "[ip]"}`},
+		{"redact", jsonb, mask.Binary, "\x01" + `{"secret": "abcd1234"}`, "\x01" + `{"secret": "[secret]"}`},
 		{"redact", jsonb, mask.Binary, "\x01" + `"x@y.com"`, "\x01" + `"[email]"`},
 		{"null", json, mask.Text, `["x@y.com"]`, "NULL"},
 		{"redact", texts, mask.Text, `{a,"b c",NULL,x@y.com}`, `{"a","b c",NULL,"[email]"}`},
@@ -83,6 +91,35 @@ func TestDetect(t *testing.T) {
 		if got := scrubbed(t, detecting(c.method, "all"), c.typ, c.format, c.value); got != c.want {
 			t.Errorf("%s of %+v %q: got %q, want %q", c.method, c.typ, c.value, got, c.want)
 		}
+	}
+}
+
+// The glance that most documents are clean by sees what a look at each of their
+// members finds.
+func TestDocumentsAtAGlance(t *testing.T) {
+	g := rand.New(rand.NewPCG(8, 1))
+	names := []string{"password", "api_key", "auth", "x-auth", "sig", "ssn", "phone", "version", "id", "note", "my token", "no"}
+	values := []string{`"hunter"`, `"correct horse"`, `"abcd1234"`, `"Bearer abcd1234"`, `"219099999"`, `"219 09 9999"`, `219099999`, `4155552671`, `"415 555 2671"`, `"1.2.3.4"`, `"x@y.com"`, `""`, `null`, `"fe80::1"`,
+		`"ZXhhbXBsZQ/9fK2pQ7mL4xV8nB3tR6"`, `4111111111111111`, `["219099999"]`, `{"a":"1.2.3.4"}`}
+	spaces := []string{"", "", " ", " ", "  ", "\n\t"}
+	pick := func(from []string) string { return from[g.IntN(len(from))] }
+	hits := 0
+	for range 3000 {
+		var members []string
+		for range 1 + g.IntN(3) {
+			members = append(members, `"`+pick(names)+`"`+pick(spaces)+":"+pick(spaces)+pick(values))
+		}
+		doc := strings.Join(members, ","+pick(spaces)) + "}"
+		const looked = `{"\n":0,` // the escape makes each member be looked at
+		want := strings.Replace(scrubbed(t, detecting("redact", "all"), mask.Type{Kind: mask.KindJSON}, mask.Text, looked+doc), looked, "{", 1)
+		if got := scrubbed(t, detecting("redact", "all"), mask.Type{Kind: mask.KindJSON}, mask.Text, "{"+doc); got != want {
+			t.Fatalf("{%s: got %s, want %s", doc, got, want)
+		} else if got != "{"+doc {
+			hits++
+		}
+	}
+	if hits < 1000 {
+		t.Errorf("%d documents with something in them", hits)
 	}
 }
 

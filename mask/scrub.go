@@ -11,9 +11,11 @@ import (
 
 // any reports whether something that is looked for is in b.
 func (d *detection) any(b []byte) bool {
-	if scan.Any(b, d.want) {
-		return true
-	}
+	return scan.Any(b, d.want) || d.anyOfHost(b)
+}
+
+// anyOfHost reports whether a detector of the host finds something in b.
+func (d *detection) anyOfHost(b []byte) bool {
 	for i, a := range d.hosts {
 		if a.method == nil {
 			continue
@@ -52,7 +54,11 @@ func (h *hostDetector) find(b []byte, from int) (start, end int, ok bool, err er
 
 // spans appends what is found in b, sorted. Spans may overlap.
 func (d *detection) spans(spans []scan.Span, b []byte) ([]scan.Span, error) {
-	spans = scan.Append(spans, b, d.want)
+	return d.hostSpans(scan.Append(spans, b, d.want), b)
+}
+
+// hostSpans adds what detectors of the host find in b to spans, which are sorted.
+func (d *detection) hostSpans(spans []scan.Span, b []byte) ([]scan.Span, error) {
 	n := len(spans)
 	for i, a := range d.hosts {
 		if a.method == nil {
@@ -153,6 +159,8 @@ func (o *op) clean(b []byte) bool {
 		return !o.find.any(b)
 	case k.isOpaque() && o.format == Binary:
 		return !o.find.anyWithin(b, 0)
+	case k.isJSON():
+		return bytes.IndexByte(b, '\\') < 0 && !scan.AnyInDocument(b, o.find.want) && !o.find.anyOfHost(b)
 	default:
 		return bytes.IndexByte(b, '\\') < 0 && !o.find.any(b)
 	}

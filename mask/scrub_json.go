@@ -42,10 +42,14 @@ func (o *op) scrubDocument(dst, b []byte) (out []byte, hit bool, err error) {
 				continue
 			}
 		case jsonNumber:
-			if name = nil; !o.find.any(text[start:end]) {
+			mark := len(out)
+			out = append(out, text[run:start]...)
+			found := o.find.anyNamed(out, text[start:end], name)
+			if name = nil; !found {
+				out = out[:mark]
 				continue
 			}
-			out = append(append(out, text[run:start]...), '0')
+			out = append(out, '0')
 		default:
 			name = nil
 			continue
@@ -55,29 +59,73 @@ func (o *op) scrubDocument(dst, b []byte) (out []byte, hit bool, err error) {
 }
 
 // scrubString appends a string of which b is between the quotes, if something is
-// found in it or its name announces a secret.
+// found in it or its name, as it is written, announces a secret.
 func (d *detection) scrubString(dst, b, name []byte) (out []byte, hit bool, err error) {
-	start, text := len(dst), b
-	out = dst
-	if bytes.IndexByte(b, '\\') >= 0 {
-		out = appendJSONUnescaped(out, b)
-		text = out[start:]
-	}
-	mid := len(out)
+	out, name = unescapedJSON(dst, name)
+	out, text := unescapedJSON(out, b)
 	announced := d.want.Has(scan.Secret) && scan.Announced(name, text)
 	if !announced && d.surelyClean(text) {
 		return dst, false, nil
 	}
+	var few [fewSpans]scan.Span
+	spans, out, err := d.namedSpans(few[:0], out, name, text)
+	mid := len(out)
 	if announced {
 		out, err = d.replace(out, text, scan.Secret, Type{Kind: KindText})
 		hit = true
 	} else {
-		out, hit, err = d.scrub(out, text, Type{Kind: KindText})
+		out, hit, err = d.rewrite(out, text, Type{Kind: KindText}, spans, err)
 	}
 	if err != nil || !hit {
 		return dst, hit, err
 	}
 	end := len(out)
 	out = appendJSONString(out, bytes.ToValidUTF8(out[mid:end], []byte("?")))
-	return append(out[:start], out[end:]...), true, nil
+	return append(out[:len(dst)], out[end:]...), true, nil
+}
+
+// unescapedJSON returns what a string means of which b is between the quotes. What
+// has to be written for that is appended to dst.
+func unescapedJSON(dst, b []byte) (out, meant []byte) {
+	if bytes.IndexByte(b, '\\') < 0 {
+		return dst, b
+	}
+	out = appendJSONUnescaped(dst, b)
+	return out, out[len(dst):]
+}
+
+// maxContext is how much of a member's name is looked at.
+const maxContext = 40
+
+// namedSpans is spans for a member's value. Its name is taken for words before it,
+// but for detectors of the host. What has to be written is appended to dst.
+func (d *detection) namedSpans(spans []scan.Span, dst, name, text []byte) (found []scan.Span, out []byte, err error) {
+	if len(name) == 0 {
+		found, err = d.spans(spans, text)
+		return found, dst, err
+	}
+	start := len(dst)
+	out = append(append(dst, name[max(0, len(name)-maxContext):]...), `": "`...)
+	n := len(out) - start
+	out = append(out, text...)
+	found = spans[:0]
+	for _, s := range scan.Append(spans, out[start:], d.want) {
+		if s.Start >= n {
+			found = append(found, scan.Span{Start: s.Start - n, End: s.End - n, Kind: s.Kind})
+		}
+	}
+	found, err = d.hostSpans(found, text)
+	return found, out, err
+}
+
+// anyNamed reports whether something is found in a number that is a member's value.
+// It writes behind dst.
+func (d *detection) anyNamed(dst, number, name []byte) bool {
+	if d.surelyClean(number) {
+		return false
+	}
+	dst, name = unescapedJSON(dst, name)
+	var few [fewSpans]scan.Span
+	spans, _, err := d.namedSpans(few[:0], dst, name, number)
+	return len(spans) > 0 || err != nil
 }

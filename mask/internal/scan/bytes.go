@@ -97,11 +97,15 @@ func endsWith(b []byte, word string) bool {
 	return true
 }
 
+// maxBetween is how many marks and spaces may stand between a word and what it is
+// about: between a member's name and its value, JSON has six.
+const maxBetween = len(`" : ["`)
+
 // before returns the letters that stand before i with nothing between but a few
 // marks and spaces, at most limit of them, and where they begin.
 func (f *finder) before(i, limit int) (word []byte, start int) {
 	end := i
-	for end > 0 && i-end < 4 && !isAlnum(f.b[end-1]) {
+	for end > 0 && i-end < maxBetween && !isAlnum(f.b[end-1]) {
 		end--
 	}
 	start = end

@@ -9,7 +9,30 @@ func (f *finder) colon(i int) {
 	if f.want.Has(IP) {
 		f.ipv6(i)
 	}
-	f.pair(i)
+	if !f.document || !f.member(i) {
+		f.pair(i)
+	}
+}
+
+// member looks at the ':' at i as what stands between a member's name and its value,
+// and reports whether it does. Where there is more space around it than servers and
+// most programs write, it looks no further: what is said of a value by its name would
+// not be found by a glance.
+func (f *finder) member(i int) bool {
+	end := i
+	for end > 0 && isSpace(f.b[end-1]) {
+		end--
+	}
+	if end == 0 || f.b[end-1] != '"' {
+		return false
+	}
+	start := end - 1
+	for start > 0 && end-start <= maxName && f.b[start-1] != '"' {
+		start--
+	}
+	f.hit = f.hit || i-end > 1 || isSpace(f.at(i+1)) && isSpace(f.at(i+2)) ||
+		f.want.Has(Secret) && classOf(f.b[start:end-1]) != notSecret
+	return true
 }
 
 const maxUserinfo = 256

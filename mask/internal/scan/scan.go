@@ -104,6 +104,18 @@ func Any(b []byte, want Set) bool {
 	return f.hit
 }
 
+// AnyInDocument is Any for a JSON document without escapes. It reports true, too,
+// where a member could be one of which only the name says what it is.
+func AnyInDocument(b []byte, want Set) bool {
+	w, suspect := Suspect(b)
+	if !suspect {
+		return false
+	}
+	f := finder{b: b, want: want, once: true, document: true}
+	f.scan(w)
+	return f.hit
+}
+
 // Append appends to spans what is found in b, in the order of where it begins.
 // Spans may overlap; see Resolve.
 func Append(spans []Span, b []byte, want Set) []Span {
@@ -143,6 +155,8 @@ type finder struct {
 	once   bool // stop at the first match
 	hit    bool
 	worded bool // there is a word of minRun
+	// document says that b is one of JSON, see AnyInDocument.
+	document bool
 
 	few  [fewSpans]Span // the first n spans; a slice of the caller's would have to be on the heap
 	n    int
