@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ CREATE TABLE vault (id int PRIMARY KEY, note text, raw bytea, doc jsonb);
 INSERT INTO vault SELECT 1, s, convert_to(s, 'UTF8'), jsonb_build_object('dsn', 'postgres://app:' || s || '@db/x') FROM (SELECT ` + lit + ` s) s;
 CREATE FUNCTION tell(t text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'it is %', t USING DETAIL = t, HINT = t; RETURN 7; END $$;
 CREATE FUNCTION cry(t text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'it is %', t USING DETAIL = t, HINT = t, COLUMN = t; END $$;
-COPY (SELECT note FROM vault) TO '/tmp/headgate-echo-test.txt';`
+DO $$ BEGIN EXECUTE format('COPY (SELECT note FROM vault) TO %L', current_setting('data_directory') || '/echo.txt'); END $$;`
 
 // echoAttempts bring the password back in some way; twins do the same with
 // another text.
@@ -73,7 +74,7 @@ func echoAttempts() []attempt {
 		{"a cursor", []string{`BEGIN`, `DECLARE c CURSOR FOR SELECT note FROM vault`, `FETCH 1 FROM c`, `ROLLBACK`}, `SELECT 5`, "5"},
 		{"a statement's own text", []string{`SELECT query FROM pg_stat_activity WHERE query LIKE '%Zq7kJ%' AND ` + lit + ` <> ''`}, `SELECT count(*) FROM pg_stat_activity WHERE query = 'x'`, "0"},
 		{"a plan", []string{`EXPLAIN SELECT * FROM vault WHERE note = ` + lit}, `SELECT 6`, "6"},
-		{"a file", []string{`SELECT pg_read_file('/tmp/headgate-echo-test.txt')`}, `SELECT length(pg_read_file('/tmp/headgate-echo-test.txt')) > 0`, "t"},
+		{"a file", []string{`SELECT pg_read_file('echo.txt')`}, `SELECT length(pg_read_file('echo.txt')) > 0`, "t"},
 		{"the stored hash", []string{`SELECT md5(note || 'app') FROM vault`, `SELECT 'md5' || upper(md5(note || 'app')) FROM vault`}, `SELECT md5('a')`, "0cc175b9c0f1b6a831c399e269772661"},
 		{"UTF-16", []string{`SELECT decode(regexp_replace(encode(raw, 'hex'), '(..)', '\100', 'g'), 'hex') FROM vault`}, `SELECT '\x6100'::bytea`, `\x6100`},
 		{"a domain's constraint", []string{`CREATE DOMAIN d AS text CHECK (value <> ` + lit + `)`, `SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contypid <> 0`}, `SELECT 8`, "8"},
@@ -92,11 +93,14 @@ func newEchoRig(t *testing.T, d driver) *rig {
 func TestTheCredentialDoesNotComeBack(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d driver) {
 		r := newEchoRig(t, d)
-		tried := modes()[:5]
-		if d != onReactor {
-			tried = tried[:2] // drivers differ in how they move bytes, not in what they are
+		tried, attempts := modes()[:5], echoAttempts()
+		if d != onReactor { // drivers differ in how they move bytes, not in what they are
+			tried = tried[:2]
+			attempts = slices.DeleteFunc(attempts, func(a attempt) bool {
+				return !slices.Contains([]string{"a table", "a notice", "base64", "a large value", "a setting", "a notification"}, a.name)
+			})
 		}
-		for _, a := range echoAttempts() {
+		for _, a := range attempts {
 			t.Run(a.name, func(t *testing.T) {
 				for _, m := range tried {
 					a.tryEcho(t, r, m)
@@ -119,7 +123,9 @@ func (a attempt) tryEcho(t *testing.T, r *rig, m mode) {
 			t.Errorf("%s: %s: leaked %s: %.200q %v", m.name, step, disguise, rows, err)
 		}
 	}
-	_, _ = runSimple(t.Context(), conn, "ROLLBACK; RESET bytea_output; DROP DOMAIN IF EXISTS d; DROP TABLE IF EXISTS u; DELETE FROM vault WHERE id > 1") // what the steps left behind
+	if a.changes() {
+		_, _ = runSimple(t.Context(), conn, "DROP DOMAIN IF EXISTS d; DROP TABLE IF EXISTS u; DELETE FROM vault WHERE id > 1") // what the steps left behind
+	}
 	a.tryTwin(t, r, m)
 }
 
