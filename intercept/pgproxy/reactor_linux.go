@@ -107,17 +107,22 @@ func (r *reactor) start() error {
 	if err := syscall.EpollCtl(epoll, syscall.EPOLL_CTL_ADD, int(wake), &ev); err != nil {
 		return errors.Join(fmt.Errorf("pgproxy: epoll: %w", err), syscall.Close(int(wake)), syscall.Close(epoll))
 	}
+	wait, err := newLoopWait(epoll)
+	if err != nil {
+		return errors.Join(err, syscall.Close(int(wake)), syscall.Close(epoll))
+	}
 	r.epoll, r.wake, r.links = epoll, int(wake), map[int32]*link{}
-	t := &thread{reactor: r, epoll: epoll, wake: int(wake), buf: make([]byte, threadBuffer)}
+	t := &thread{reactor: r, wait: wait, wake: int(wake), buf: make([]byte, threadBuffer)}
 	go t.run()
 	return nil
 }
 
 // A thread is one run of a reactor, from its first link to its last.
 type thread struct {
-	reactor     *reactor
-	epoll, wake int
-	buf         []byte
+	reactor *reactor
+	wait    *loopWait
+	wake    int
+	buf     []byte
 	// again are links that had more to do when their turn was over.
 	again []*link
 	// gathering are links that wait for more than the next bytes.
@@ -125,21 +130,16 @@ type thread struct {
 }
 
 func (t *thread) run() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	events := make([]syscall.EpollEvent, 128)
 	for {
 		timeout := t.waitFor()
 		if len(t.again) > 0 {
 			timeout = 0
 		}
-		n, err := epollWait(t.epoll, events, timeout)
-		if err != nil && !errors.Is(err, syscall.EINTR) {
-			n = 0
-		}
+		n := t.wait.wait(events, timeout)
 		repeat := t.again
 		t.again = nil
-		for _, ev := range events[:max(n, 0)] {
+		for _, ev := range events[:n] {
 			if int(ev.Fd) == t.wake {
 				if t.finished() {
 					return
@@ -159,13 +159,13 @@ func (t *thread) finished() bool {
 	r := t.reactor
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.links) > 0 && r.epoll == t.epoll {
+	if len(r.links) > 0 && r.epoll == t.wait.epoll {
 		var counter [8]byte
 		_, _ = rawRead(t.wake, counter[:])
 		return false
 	}
 	_ = syscall.Close(t.wake)
-	_ = syscall.Close(t.epoll)
+	t.wait.close()
 	return true
 }
 
