@@ -41,6 +41,8 @@ type contents struct {
 	// extensions made, true for those that may do more than compute.
 	functions map[string]function
 	operators map[string]bool
+	// casts are those that may run code of users.
+	casts []*codeCast
 	// hidesSettings says that another relation is called pg_settings.
 	hidesSettings bool
 	// builtins are the built-in functions by their names, with the strongest

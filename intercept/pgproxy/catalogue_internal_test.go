@@ -39,6 +39,7 @@ func answersForTests() []table {
 		},
 		{{"5", "3 0"}, {"97", "1"}},
 		{{"public", "address", "1", "2"}, {"public", "address", "1", "3"}, {"other", "address", "2", "2"}, {"public", "address", "97", "1"}, {"public", "address", "5", "9"}},
+		{{"16600", "i", "f", "target", "pg_catalog", "point", "0", "public.spot"}, {"16600", "i", "f", "source", "public", "vips", "2", "public.spot"}},
 		{{"pg_catalog"}, {"agent"}, {"public"}, {"other"}}, {{"agent", "origin"}},
 	}
 }

@@ -54,7 +54,7 @@ func (c *catalogue) adders() []adder {
 		{1, c.addRewritten}, {3, c.addGenerated}, {9, c.addFunction}, {2, c.addOperator},
 		{2, c.addDefinition}, {6, c.addBuiltin}, {2, c.addTypeName},
 		{3, c.addFieldType}, {8, c.addType}, {2, c.addPartitionKey}, {4, c.addDomainColumn},
-		{1, c.addSchema}, {2, c.addUser},
+		{8, c.addCast}, {1, c.addSchema}, {2, c.addUser},
 	}
 }
 

@@ -27,7 +27,7 @@ func catalogueQueries() []string {
 			` FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.oid < 16384`,
 		`SELECT t.oid, pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t` +
 			` WHERE t.oid IN (SELECT pg_catalog.unnest(p.proargtypes) FROM pg_catalog.pg_proc p)`,
-		fieldTypes, ownTypes, partitionKeys, domainColumns,
+		fieldTypes, ownTypes, partitionKeys, domainColumns, ownCasts,
 		`SELECT nspname FROM pg_catalog.pg_namespace WHERE pg_catalog.has_schema_privilege(oid, 'USAGE')`,
 		`SELECT current_user, ` + pathOrigin,
 	}

@@ -151,7 +151,7 @@ func (t *traced) smuggles(rules *ruleset, distrust bool) string {
 	if t.renames && (distrust || t.unmasks(rules)) {
 		return "it would rename or detach what the masks go by"
 	}
-	if (distrust || t.lost) && (t.stores || t.statement.UnknownFunctions && t.writes()) {
+	if (distrust || t.lost) && (t.stores || (t.unseen || t.statement.UnknownFunctions) && t.writes()) {
 		return "it stores values whose origin can't be told"
 	}
 	if column := t.selectedBy(rules); column != "" && (t.selects || t.emits) {

@@ -21,6 +21,7 @@ func (c *catalogue) trace(s *sqlfacts.Statement, m meaning) *traced {
 		t.addEffect(c, &s.Effects[i])
 	}
 	t.addCode(c)
+	t.addCasts(c)
 	t.addConstrained(c)
 	if s.Inner != nil && (s.Prepares != "" || s.Declares != "") {
 		t.inner = c.trace(s.Inner, m)

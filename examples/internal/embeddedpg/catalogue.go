@@ -31,6 +31,8 @@ CREATE TABLE pg_catalog.pg_partitioned_table (partrelid oid PRIMARY KEY, partatt
 CREATE TABLE pg_catalog.pg_roles (oid oid PRIMARY KEY, rolname name NOT NULL);
 CREATE TABLE pg_catalog.pg_db_role_setting (setdatabase oid NOT NULL, setrole oid NOT NULL, setconfig text NOT NULL);
 CREATE TABLE pg_catalog.pg_settings (name text PRIMARY KEY, boot_val text NOT NULL, reset_val text NOT NULL);
+CREATE TABLE pg_catalog.pg_cast (oid oid PRIMARY KEY, castsource oid NOT NULL, casttarget oid NOT NULL, castfunc oid NOT NULL, castcontext text NOT NULL);
+CREATE TABLE pg_catalog.pg_range (rngtypid oid PRIMARY KEY, rngsubtype oid NOT NULL);
 CREATE TABLE pg_catalog.pg_operator (oid oid PRIMARY KEY, oprname name NOT NULL, oprnamespace oid NOT NULL, oprcode oid NOT NULL);
 CREATE TABLE pg_catalog.pg_attrdef (oid oid PRIMARY KEY, adrelid oid NOT NULL, adnum int2 NOT NULL, adbin text NOT NULL);
 CREATE TABLE pg_catalog.pg_depend (classid oid NOT NULL, objid oid NOT NULL, objsubid int4 NOT NULL,

@@ -183,6 +183,9 @@ func (a *analysis) inherit(in *Statement) {
 	for _, f := range in.Searched {
 		s.Searched = appendNear(s.Searched, f)
 	}
+	for _, t := range in.Casts {
+		s.Casts = appendNear(s.Casts, t)
+	}
 	for _, n := range in.Notations {
 		s.Notations = appendNear(s.Notations, n)
 	}

@@ -109,7 +109,7 @@ func (s *Statement) cost() int {
 	for i := range s.Effects {
 		total += column * (len(s.Effects[i].Columns) + len(s.Effects[i].Filtered))
 	}
-	total += short * (len(s.Functions) + len(s.Searched) + len(s.Operators) + len(s.Opaque) + len(s.WriteSources))
+	total += short * (len(s.Functions) + len(s.Searched) + len(s.Operators) + len(s.Casts) + len(s.Opaque) + len(s.WriteSources))
 	for _, set := range s.Settings {
 		total += effect + len(set.Value)
 	}

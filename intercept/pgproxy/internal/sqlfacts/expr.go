@@ -121,7 +121,9 @@ func (e expr) cast(t *pg.TypeName) {
 	if strings.HasPrefix(name, "reg") && e.lin != nil {
 		e.lin.metadata = true // names of objects are looked up
 	}
-	if schema != "pg_catalog" && (schema != "" || !e.a.functions.types[name]) {
+	builtIn := e.a.functions.types[name]
+	e.a.st.Casts = appendNear(e.a.st.Casts, TypeName{Schema: schema, Name: name, BuiltIn: builtIn})
+	if schema != "pg_catalog" && (schema != "" || !builtIn) {
 		e.untraceable()
 	}
 }

@@ -67,6 +67,8 @@ type Statement struct {
 	// Operators are the operators used under a name without schema, each once, and
 	// those of IN, LIKE and the like.
 	Operators []string
+	// Casts are the types that values are cast to, each once.
+	Casts []TypeName
 	// Opaque says why Effects may be incomplete, in stable words.
 	Opaque []string
 
@@ -133,6 +135,13 @@ type Statement struct {
 	CopyOptions CopyOptions
 	// Analyze says that EXPLAIN runs its statement.
 	Analyze bool
+}
+
+// A TypeName names a type as the text does. BuiltIn says that a built-in type has
+// the name.
+type TypeName struct {
+	Schema, Name string
+	BuiltIn      bool
 }
 
 // TransactionKind says how a statement steers the transaction.
