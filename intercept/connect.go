@@ -24,9 +24,18 @@ var ErrCredentialRefused = errors.New("intercept: upstream refused the credentia
 // upstream could not be reached, and may be told to the host but not, in its
 // text, to the client. After either Connect may be called again.
 func (g *Guard) Connect(ctx context.Context, waiting func(approve.Pending), dial func(context.Context, *credsource.Credential) error) (Verdict, error) {
+	return g.ConnectFor(ctx, nil, waiting, dial)
+}
+
+// ConnectFor is Connect for a session of a kind that a policy has to know of before
+// there is one, as one that copies all that there is. purpose's text, effects and
+// opaque reasons are added to those of the command "connect", also where a changed
+// policy is asked about that again; nil adds nothing.
+func (g *Guard) ConnectFor(ctx context.Context, purpose *policy.Command, waiting func(approve.Pending), dial func(context.Context, *credsource.Credential) error) (Verdict, error) {
 	if !g.move(stateIdentified, stateConnecting) {
 		return Verdict{}, ErrOutOfOrder
 	}
+	g.purpose = purpose
 	defer g.move(stateConnecting, stateIdentified)
 	v, decision := g.judge(ctx, g.connectCommand(), waiting)
 	if !v.Forward {
@@ -48,10 +57,17 @@ func (g *Guard) Connect(ctx context.Context, waiting func(approve.Pending), dial
 }
 
 func (g *Guard) connectCommand() *policy.Command {
-	return &policy.Command{Action: policy.ActionConnect, Facts: &policy.Facts{
+	cmd := &policy.Command{Action: policy.ActionConnect, Facts: &policy.Facts{
 		Effects: []policy.Effect{{Verb: policy.VerbConnect, Kind: "target", Name: g.cfg.Target.Name}},
 		Opaque:  []string{},
 	}}
+	if p := g.purpose; p != nil {
+		cmd.Text = p.Text
+		if p.Facts != nil {
+			cmd.Effects, cmd.Opaque = append(cmd.Effects, p.Effects...), append(cmd.Opaque, p.Opaque...)
+		}
+	}
+	return cmd
 }
 
 // dial fetches a credential and dials with it, once more with a fresh one if the

@@ -74,6 +74,8 @@ type Guard struct {
 	// connectAsked says that a human agreed to connecting. Set before the first
 	// command.
 	connectAsked bool
+	// purpose is what connecting is for. Set before that is judged.
+	purpose *policy.Command
 }
 
 type state uint8

@@ -109,6 +109,11 @@ func (s *session) partial(typ byte, n int) error {
 		s.drop()
 		return nil
 	}
+	if e := s.queue.front(); s.copying(typ) && e.stream != streamNone {
+		if known, err := e.stream.begins(s.outgoing.in[s.outgoing.at+headerSize:]); !known || err != nil {
+			return err
+		}
+	}
 	if (typ == msgDataRow || s.copying(typ)) && n >= minPartial && s.rowsPass() && s.trusted() == nil {
 		s.passPartial(n, s.queue.front().rowsIn(typ, nil))
 		return nil
@@ -155,7 +160,7 @@ func (s *session) withholds(typ byte) bool {
 		return false
 	}
 	switch typ {
-	case msgRowDescription, msgDataRow, msgCopyOut, msgCopyData, msgCopyDone, msgFunctionResponse:
+	case msgRowDescription, msgDataRow, msgCopyOut, msgCopyData, msgCopyDone, msgFunctionResponse, msgCopyBothResponse:
 		return true
 	default:
 		return false
@@ -247,6 +252,8 @@ func (s *session) answer(e *entry, typ byte, body []byte) error {
 	switch {
 	case e.kind == msgFunctionCall:
 		return s.functionAnswer(e, typ, body)
+	case e.stream != streamNone:
+		return s.walsenderAnswer(e, typ, body)
 	case typ == msgReadyForQuery && (e.kind == msgQuery || e.kind == msgSync):
 		return s.ready(e, body)
 	case completes(typ, e.kind):

@@ -102,7 +102,11 @@ func (s *session) refreshCatalogue() (*wait, *intercept.Refusal) {
 			return nil, nil // somebody is at it, and the old one will do meanwhile
 		}
 		s.refreshing = &collector{changes: s.shelf.begin()}
-		s.send(appendCatalogueQueries(nil), entry{kind: msgSync, hidden: true, collect: s.refreshing})
+		if s.replication == replicationNone {
+			s.send(appendCatalogueQueries(nil), entry{kind: msgSync, hidden: true, collect: s.refreshing})
+		} else {
+			s.send(appendQuery(nil, joinQueries(catalogueQueries())), entry{kind: msgQuery, hidden: true, collect: s.refreshing})
+		}
 		s.nextBatch()
 	}
 	c := s.refreshing
@@ -140,7 +144,8 @@ func unread(sqlstate string) *intercept.Refusal {
 }
 
 // catalogueName is the statement and portal by which the catalogue is asked for. A
-// simple Query would end the client's unnamed statement.
+// simple Query would end the client's unnamed statement; a session for replication has
+// none, and knows no other message.
 const catalogueName = "headgate_catalogue"
 
 // appendCatalogueQueries appends the catalogue's queries as a batch of its own.

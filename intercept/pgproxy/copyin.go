@@ -16,8 +16,9 @@ type copyIn struct {
 	// expected counts the statements, of the message that is last in the queue, for
 	// which the server has not asked for rows yet.
 	expected int
-	// active says that the server reads rows, as far as is known.
-	active bool
+	// active says that the server reads rows, as far as is known; both that it sends its
+	// log meanwhile, and that they are a standby's replies.
+	active, both bool
 	// serial numbers the messages that can make the server ask for rows. The state is
 	// about the last of them.
 	serial uint64
@@ -48,7 +49,11 @@ func (r *resolved) copiesIn() int {
 
 // expectCopyIn notes that what is about to be sent makes the server ask for rows.
 func (s *session) expectCopyIn(e *entry, r *resolved) {
-	if n := r.copiesIn(); n > 0 {
+	n := r.copiesIn()
+	if e.stream == streamLog || e.stream == streamManifest {
+		n = 1
+	}
+	if n > 0 {
 		s.copyIn.serial++
 		e.copyIn = s.copyIn.serial
 		s.copyIn.expected, s.copyIn.active = n, false
@@ -70,7 +75,7 @@ func (s *session) copyInBegins(e *entry, body []byte) error {
 	if _, _, err := parseCopyResponse(body); err != nil {
 		return err
 	}
-	if e.copyIn != s.copyIn.serial || s.copyIn.expected == 0 || s.copyIn.active || !e.run.isCopy(sqlfacts.CopyFromStdin) {
+	if e.copyIn != s.copyIn.serial || s.copyIn.expected == 0 || s.copyIn.active || e.stream != streamManifest && !e.run.isCopy(sqlfacts.CopyFromStdin) {
 		return unexpected(msgCopyInResponse)
 	}
 	s.copyIn.expected--
@@ -94,7 +99,7 @@ func (s *session) copyInOver(e *entry) {
 	}
 	last := e.copyIn == s.copyIn.serial
 	if e.copyIn = 0; last {
-		s.copyIn.expected, s.copyIn.active = 0, false
+		s.copyIn.expected, s.copyIn.active, s.copyIn.both = 0, false, false
 		s.moved.Broadcast()
 	}
 }

@@ -107,6 +107,9 @@ func (s *session) execution(r *resolved, cmd *policy.Command, v intercept.Verdic
 // withCopy makes ready for a COPY whose rows don't pass.
 func (s *session) withCopy(x *execution, v intercept.Verdict) (*execution, intercept.Verdict) {
 	if !x.passes() {
+		if s.replication != replicationNone && x.query.copiesOut() {
+			return x, s.guard.Withhold(v, unmaskable("in a session for replication the server does not say what COPY sends"))
+		}
 		if refusal := s.prepareCopies(x); refusal != nil {
 			return x, s.guard.Withhold(v, refusal)
 		}

@@ -128,7 +128,7 @@ func (s *session) fromClient(in []byte) (used int, w *wait, err error) {
 			return used, w, nil
 		}
 		if s.copyIn.active && rest[0] != msgTerminate {
-			n, err := s.copyInMessage(rest)
+			n, err := s.duringCopy(rest)
 			if err != nil {
 				return used, nil, s.fail(err)
 			}
@@ -183,6 +183,9 @@ func (s *session) clientMessage(msg []byte) (*wait, error) {
 	}
 	if s.skipping || s.discarding {
 		return nil, nil // the server skips it, too
+	}
+	if s.forbiddenHere(typ) {
+		return nil, nil
 	}
 	switch typ {
 	case msgQuery:

@@ -97,6 +97,9 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 	if refusal == nil {
 		refusal = badParameter
 	}
+	if refusal == nil {
+		refusal = c.replicationParameters(runtime)
+	}
 	if err := c.identify(ctx); err != nil {
 		return nil, err
 	}
@@ -105,9 +108,6 @@ func (c *connection) start(ctx context.Context) (*upstream, error) {
 	}
 	if err := c.conn.SetDeadline(time.Time{}); err != nil {
 		return nil, err
-	}
-	if s.replication() != replicationNone {
-		return nil, c.refuse(c.replicationRefused(ctx))
 	}
 	return c.connect(ctx, version, runtime)
 }
@@ -151,7 +151,8 @@ func (c *connection) connect(ctx context.Context, version uint32, runtime map[st
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watch := &connectWatch{conn: c.conn, cancel: cancel}
-	verdict, err := c.guard.Connect(ctx, func(p approve.Pending) {
+	mode := c.startup.replication()
+	verdict, err := c.guard.ConnectFor(ctx, c.replicates(), func(p approve.Pending) {
 		c.waiting(p)
 		watch.begin()
 	}, func(ctx context.Context, cred *credsource.Credential) error {
@@ -162,6 +163,9 @@ func (c *connection) connect(ctx context.Context, version uint32, runtime map[st
 				return err
 			}
 			shelf = c.proxy.catalogues.shelf(user, conn.Conn().RemoteAddr().String())
+			if mode == replicationPhysical {
+				return nil // there is no SQL, and no database that has a catalogue
+			}
 			return shelf.load(c.proxy.cfg.CatalogueMaxAge, c.proxy.analyzer.Analyze)(ctx, conn)
 		})
 		return err
@@ -182,6 +186,7 @@ func (c *connection) connect(ctx context.Context, version uint32, runtime map[st
 		}
 	}
 	c.session = newSession(c.proxy, c.guard, up, shelf)
+	c.session.replication = mode
 	var key []byte
 	c.pid, key = c.proxy.cancels.issue(version, up.key.pid, c.session.cancel)
 	if err := c.welcome(up, key); err != nil {

@@ -31,6 +31,9 @@ func (r *resolved) copyUnderLimit(l *policy.Limit) *intercept.Refusal {
 // manual says, but for a line of names, and for the end of the binary format, which
 // comes behind its header where there are no rows.
 func (e *entry) copiedRows(data []byte) int64 {
+	if e.stream != streamNone {
+		return 0
+	}
 	heading := e.heading
 	e.heading = false
 	if heading || copystream.IsTrailer(data) && e.run.query.traced[e.run.current].statement.CopyOptions.Format == "binary" {
@@ -87,8 +90,8 @@ func (x *execution) copyExceeds(rows int64) *intercept.Refusal {
 // failCopyIn fails the COPY that the server reads rows of, if it does. The server
 // does not look at a cancel request before more of them comes.
 func (s *session) failCopyIn() {
-	if !s.copyIn.active {
-		return
+	if !s.copyIn.active || s.copyIn.both {
+		return // a standby's replies can't fail
 	}
 	s.toServer = appendMessage(s.toServer, msgCopyFail, func(b []byte) []byte { return appendText(b, "headgate: limit exceeded") })
 	s.copyIn.active, s.copyIn.expected = false, 0

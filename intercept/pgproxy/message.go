@@ -49,6 +49,7 @@ const (
 	msgCopyInResponse    = 'G'
 	msgFunctionResponse  = 'V'
 	msgCopyOutResponse   = 'H'
+	msgCopyBothResponse  = 'W'
 )
 
 // headerSize is a message's type byte and its length.

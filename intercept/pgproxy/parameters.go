@@ -40,6 +40,7 @@ func runtimeParameters(s *startup, database string) (map[string]string, *interce
 				return nil, unsupportedParameter(name, "only UTF8 is carried")
 			}
 		case lower == "options" && strings.TrimSpace(value) == "":
+		case lower == "options" && s.replication() == replicationLogical && optionsOfSubscriber(value, out):
 		case name == "replication" && replicationOf(value) != replicationUnknown: // put to the policy
 		case lower == "replication":
 			return nil, unsupportedParameter(name, "it is no way to say whether to replicate")

@@ -18,6 +18,9 @@ func (s *session) query(msg, body []byte) (*wait, error) {
 	if !ok || len(rest) != 0 {
 		return nil, fmt.Errorf("%w: Query", errMalformed)
 	}
+	if w, taken := s.walsenderQuery(msg, text); taken {
+		return w, nil
+	}
 	r, w, refusal, complaint := s.analyze(text)
 	if w != nil {
 		return w, nil

@@ -59,6 +59,9 @@ type entry struct {
 	describing []int
 	closes     int
 
+	// stream is what a command of replication makes the two sides send.
+	stream streamKind
+
 	rows  int64
 	bytes int64
 	// weight is the length of the message.

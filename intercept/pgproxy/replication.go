@@ -1,11 +1,8 @@
 package pgproxy
 
 import (
-	"context"
 	"strings"
 
-	"github.com/headgate/gateway/approve"
-	"github.com/headgate/gateway/credsource"
 	"github.com/headgate/gateway/intercept"
 	"github.com/headgate/gateway/policy"
 )
@@ -50,36 +47,20 @@ func (s *startup) replication() replicationMode {
 	return replicationNone
 }
 
-// replicationRefused asks the policy whether the client may connect, and whether it
-// may read the server's log, and returns what to tell it: replication is not carried
-// even where it may.
-//
-// No human is asked about the second, since the answer would change nothing.
-func (c *connection) replicationRefused(ctx context.Context) *intercept.Refusal {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	watch := &connectWatch{conn: c.conn, cancel: cancel}
-	verdict, err := c.guard.Connect(ctx, func(p approve.Pending) {
-		c.waiting(p)
-		watch.begin()
-	}, func(context.Context, *credsource.Credential) error { return nil }) // there is nothing to dial for
-	c.conn = watch.end()
-	if err != nil {
-		return &intercept.Refusal{Code: intercept.CodeUpstream, Reason: "the server could not be reached", Retryable: true}
+// replicates is what a policy is told, when connecting is judged, of a client that
+// means to replicate; nil for one that does not. It is opaque: who may read tables
+// is not thereby meant to have all of them.
+func (c *connection) replicates() *policy.Command {
+	if c.startup.replication() == replicationNone {
+		return nil
 	}
-	if !verdict.Forward {
-		return verdict.Refused()
-	}
-	facts := opaqueFacts("what is replicated can't be told")
+	facts := opaqueFacts(replicatedUnknown)
 	facts.Effects = append(facts.Effects, c.replicationEffect())
-	verdict = c.guard.Authorize(ctx, &policy.Command{Action: policy.ActionPrepare, Text: "replication=" + c.startup.replicationText(), Facts: facts})
-	if !verdict.Forward {
-		return verdict.Refused()
-	}
-	return c.guard.Withhold(verdict, &intercept.Refusal{
-		Code: intercept.CodeUnsupported, Reason: "replication is allowed by the policy, but not carried: what it sends can't be masked",
-	}).Refused()
+	return &policy.Command{Text: "replication=" + c.startup.replicationText(), Facts: facts}
 }
+
+// replicatedUnknown is why the effects of replication are incomplete.
+const replicatedUnknown = "what is replicated can't be told"
 
 func (c *connection) replicationEffect() policy.Effect {
 	return policy.Effect{Verb: policy.VerbRead, Kind: "replication", Name: c.guard.Target().Name}
@@ -91,4 +72,38 @@ func (s *startup) replicationText() string {
 		return "database"
 	}
 	return "true"
+}
+
+// replicationParameters adds to the startup parameters what a server is told of
+// replication, or refuses it.
+func (c *connection) replicationParameters(runtime map[string]string) *intercept.Refusal {
+	if c.startup.replication() == replicationNone {
+		return nil
+	}
+	if c.proxy.cfg.Propagate.holds() {
+		return &intercept.Refusal{
+			Code: intercept.CodeUnsupported, Reason: "replication is not carried where the server relies on being told who a session belongs to",
+		}
+	}
+	runtime["replication"] = c.startup.replicationText()
+	return nil
+}
+
+// optionsOfSubscriber reads startup options as a subscriber writes them, "-c name=value"
+// with blanks between, into parameters that pass. It reports whether they are nothing
+// else.
+func optionsOfSubscriber(options string, out map[string]string) bool {
+	words := strings.Fields(options)
+	if len(words)%2 != 0 || strings.ContainsAny(options, "\\'\"") {
+		return false
+	}
+	for i := 0; i < len(words); i += 2 {
+		name, value, ok := strings.Cut(words[i+1], "=")
+		name = strings.ToLower(name)
+		if words[i] != "-c" || !ok || !passedParameter(name) {
+			return false
+		}
+		out[name] = value
+	}
+	return true
 }

@@ -18,6 +18,8 @@ import (
 type session struct {
 	proxy *Interceptor
 	guard *intercept.Guard
+	// replication is what the session was begun for.
+	replication replicationMode
 
 	mu    sync.Mutex
 	moved sync.Cond // signalled whenever the server has answered something

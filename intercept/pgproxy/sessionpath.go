@@ -213,6 +213,12 @@ func (s *session) inBatch() bool {
 // sendPathQuestion sends the question, within the batch that is open or in one of
 // its own.
 func (s *session) sendPathQuestion() {
+	if s.replication != replicationNone {
+		s.path.asking = true
+		s.send(appendQuery(nil, "SELECT pg_catalog.current_setting('search_path')"), entry{kind: msgQuery, hidden: true, path: new(pathQuestion)})
+		s.nextBatch()
+		return
+	}
 	b := appendParse(nil, pathName, "SHOW search_path")
 	b = appendMessage(b, msgBind, func(b []byte) []byte {
 		return append(appendText(appendText(b, pathName), pathName), 0, 0, 0, 0, 0, 0)
@@ -234,7 +240,7 @@ func (s *session) sendPathQuestion() {
 func (s *session) pathAnswer(e *entry, typ byte, body []byte) error {
 	q := e.path
 	switch typ {
-	case msgParseComplete, msgBindComplete, msgCommandComplete:
+	case msgParseComplete, msgBindComplete, msgRowDescription, msgCommandComplete:
 		return nil
 	case msgDataRow:
 		row, err := parseRow(body)

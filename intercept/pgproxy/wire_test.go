@@ -84,7 +84,12 @@ func (r *rig) session(t testing.TB) *rawClient {
 
 func (r *rig) sessionOf(t testing.TB, protocol uint32, parameters ...string) *rawClient {
 	t.Helper()
-	w := r.dial(t)
+	return r.dial(t).start(protocol, parameters...)
+}
+
+// start does a whole startup.
+func (w *rawClient) start(protocol uint32, parameters ...string) *rawClient {
+	w.t.Helper()
 	w.bytes(startupPacket(protocol, append([]string{"user", "agent"}, parameters...)...))
 	for {
 		switch m := w.next().(type) {
@@ -95,7 +100,7 @@ func (r *rig) sessionOf(t testing.TB, protocol uint32, parameters ...string) *ra
 		case *pgproto3.ReadyForQuery:
 			return w
 		case *pgproto3.ErrorResponse:
-			t.Fatalf("startup: %+v", m)
+			w.t.Fatalf("startup: %+v", m)
 		}
 	}
 }

@@ -32,6 +32,9 @@ type kind struct {
 	certAuth bool
 	settings []string
 	own      bool
+	standbys bool
+	backup   string
+	primary  string
 }
 
 // Version18 asks for PostgreSQL 18 or newer: protocol 3.2 and OAUTHBEARER. It is
@@ -45,6 +48,21 @@ func TLS() Option { return func(k *kind) { k.tls = true } }
 // CertAuth is TLS where a client certificate of the PG's CA takes the place of
 // the password: its common name is the user's.
 func CertAuth() Option { return func(k *kind) { k.tls, k.certAuth = true, true } }
+
+// Replication lets standbys, and those who read the log like them, connect by TCP.
+func Replication() Option {
+	return func(k *kind) {
+		k.standbys = true
+		k.settings = append(k.settings, "wal_level=logical", "max_wal_senders=100", "max_replication_slots=100")
+	}
+}
+
+// StandbyFrom asks for a server of the test's own that is begun from a base backup, and
+// follows the primary that a connection string leads to. It is read only, and its
+// Database is "postgres".
+func StandbyFrom(backup, conninfo string) Option {
+	return func(k *kind) { k.own, k.backup, k.primary = true, backup, conninfo }
+}
 
 // Config adds a setting of postgresql.conf, as "name=value".
 func Config(setting string) Option {
@@ -75,9 +93,10 @@ type PG struct {
 	// LogFile gets everything that the server logs, of all tests that share it.
 	LogFile string
 
-	t      testing.TB
-	own    bool
-	server *pgserver.Server
+	t       testing.TB
+	own     bool
+	standby bool
+	server  *pgserver.Server
 }
 
 // postgres is a running server of one kind.
@@ -109,7 +128,7 @@ func Postgres(t testing.TB, opts ...Option) *PG {
 	pg := &PG{
 		Host: pgserver.Host, Port: p.server.Port, SocketDir: p.server.Dir, LogFile: p.server.LogFile,
 		User: superuser, Password: password, Database: "postgres", Major: p.major,
-		CA: p.ca, t: t, own: k.own, server: p.server,
+		CA: p.ca, t: t, own: k.own, standby: k.backup != "", server: p.server,
 	}
 	pg.equip()
 	return pg
@@ -152,7 +171,7 @@ func (r *registry) postgres(k kind, in pgserver.Installation) (*postgres, error)
 }
 
 func (r *registry) start(w *pgserver.Workspace, k kind, in pgserver.Installation) (*postgres, error) {
-	cfg := pgserver.Config{Installation: in, User: superuser, Password: r.password, Settings: k.settings}
+	cfg := pgserver.Config{Installation: in, User: superuser, Password: r.password, Settings: k.settings, Backup: k.backup, PrimaryConninfo: k.primary}
 	p := &postgres{major: in.Major}
 	if k.tls {
 		var err error
@@ -162,6 +181,9 @@ func (r *registry) start(w *pgserver.Workspace, k kind, in pgserver.Installation
 	}
 	if k.certAuth {
 		cfg.HBA = []string{"local all all scram-sha-256", "hostssl all all 127.0.0.1/32 cert"}
+	}
+	if k.standbys {
+		cfg.HBA = []string{"local all all scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256", "host replication all 127.0.0.1/32 scram-sha-256"}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -194,6 +216,9 @@ func (pg *PG) equip() {
 	}
 	if pg.own {
 		pg.t.Cleanup(pg.Stop)
+	}
+	if pg.standby {
+		return
 	}
 	name := "test_" + strings.ToLower(rand.Text()[:12])
 	pg.Exec("CREATE DATABASE " + name)

@@ -4,9 +4,13 @@ package pgserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,6 +33,25 @@ func (w *Workspace) cluster(ctx context.Context, key clusterKey, dir string) err
 		w.clusters[key] = made
 	}
 	return w.run(ctx, "cp", "-Rp", made, filepath.Join(dir, "data"))
+}
+
+// restore makes the data directory of a standby in dir.
+func (w *Workspace) restore(ctx context.Context, cfg *Config, dir string) error {
+	data := filepath.Join(dir, "data")
+	if err := exec.CommandContext(ctx, "cp", "-R", cfg.Backup, data).Run(); err != nil {
+		return fmt.Errorf("pgserver: %w", err)
+	}
+	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			err = os.Chmod(path, 0o700) //nolint:gosec // directories
+		}
+		return errors.Join(err, w.give(path))
+	})
+	if err != nil {
+		return fmt.Errorf("pgserver: %w", err)
+	}
+	cfg.Settings = append(slices.Clone(cfg.Settings), "primary_conninfo="+cfg.PrimaryConninfo)
+	return w.write(filepath.Join(data, "standby.signal"), nil)
 }
 
 func (w *Workspace) initdb(ctx context.Context, key clusterKey) (string, error) {

@@ -42,6 +42,10 @@ type Config struct {
 	// WALSegmentMB is the size of a WAL segment, a power of two. Zero means 1,
 	// which makes small clusters.
 	WALSegmentMB int
+	// Backup is a directory with a base backup of a server of the same version and
+	// superuser, of which the new one is a standby: it follows PrimaryConninfo. ""
+	// means a new cluster.
+	Backup, PrimaryConninfo string
 }
 
 // TLS holds a server's certificate and key and the CA of client certificates,
@@ -125,13 +129,17 @@ func (w *Workspace) place(ctx context.Context, cfg Config, primary *Server) (*Se
 	if err != nil {
 		return nil, err
 	}
-	if primary != nil {
-		following, err := w.copyOf(ctx, primary, dir)
-		if err != nil {
-			return nil, err
-		}
+	switch {
+	case primary != nil:
+		var following []string
+		following, err = w.copyOf(ctx, primary, dir)
 		cfg.Settings = append(slices.Clone(cfg.Settings), following...)
-	} else if err := w.cluster(ctx, clusterKey{bin, cfg.User, cfg.Password, cfg.WALSegmentMB}, dir); err != nil {
+	case cfg.Backup != "":
+		err = w.restore(ctx, &cfg, dir)
+	default:
+		err = w.cluster(ctx, clusterKey{bin, cfg.User, cfg.Password, cfg.WALSegmentMB}, dir)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &Server{Dir: dir, LogFile: filepath.Join(dir, "log"), w: w, bin: bin, cfg: cfg}, w.configure(cfg, dir)
