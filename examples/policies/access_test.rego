@@ -32,6 +32,20 @@ test_connecting_is_allowed if {
 	gateway.allow with input as asked(reader, [effect("connect", "target", "orders")])
 }
 
+test_replication_is_not_reading if {
+	question := asked(writer, [effect("connect", "target", "orders"), effect("read", "replication", "orders")])
+	not gateway.allow with input as question
+	not gateway.allow with input as asked(reader, [effect("read", "replication slot", "standby")])
+}
+
+test_replication_is_opaque if {
+	question := {"identity": writer, "command": {
+		"action": "connect", "text": "replication=true", "opaque": ["what is replicated can't be told"],
+		"effects": [effect("connect", "target", "orders"), effect("read", "replication", "orders")],
+	}}
+	names(gateway.deny) == {"opaque"} with input as question
+}
+
 test_nothing_known_is_denied if {
 	question := {"identity": writer, "command": {"action": "query", "text": "…"}}
 	not gateway.allow with input as question

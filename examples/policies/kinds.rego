@@ -2,7 +2,7 @@
 # by no rule of this library.
 package gateway.kinds
 
-outside := {"file", "large object", "server"}
+outside := {"file", "large object", "server", "replication", "replication slot"}
 
 session := {"transaction", "cursor", "statement"}
 

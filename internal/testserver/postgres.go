@@ -53,7 +53,7 @@ func CertAuth() Option { return func(k *kind) { k.tls, k.certAuth = true, true }
 func Replication() Option {
 	return func(k *kind) {
 		k.standbys = true
-		k.settings = append(k.settings, "wal_level=logical", "max_wal_senders=100", "max_replication_slots=100")
+		k.settings = append(k.settings, "wal_level=logical", "max_wal_senders=100", "max_replication_slots=100", "wal_keep_size=64MB")
 	}
 }
 

@@ -43,7 +43,7 @@ func (w *Workspace) restore(ctx context.Context, cfg *Config, dir string) error 
 	}
 	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
-			err = os.Chmod(path, 0o700) //nolint:gosec // directories
+			err = os.Chmod(path, 0o700)
 		}
 		return errors.Join(err, w.give(path))
 	})

@@ -49,20 +49,20 @@ func (l *lexer) next() (token, error) {
 // string doubled, and none within a name.
 func (l *lexer) quoted(kind tokenKind) (token, error) {
 	quote := l.rest[:1]
-	text, rest, ok := strings.Cut(l.rest[1:], quote)
-	for ok && strings.HasPrefix(rest, quote) {
+	var parts []string
+	for {
+		part, rest, ok := strings.Cut(l.rest[1:], quote)
+		if !ok {
+			return token{}, fmt.Errorf("%w: unterminated quoted string", ErrSyntax)
+		}
+		parts = append(parts, part)
+		if l.rest = rest; !strings.HasPrefix(rest, quote) {
+			return token{kind, strings.Join(parts, quote)}, nil
+		}
 		if kind == tokenQuoted {
 			return token{}, fmt.Errorf("%w: a quote within a name", ErrSyntax)
 		}
-		var more string
-		more, rest, ok = strings.Cut(rest[1:], quote)
-		text += quote + more
 	}
-	if !ok {
-		return token{}, fmt.Errorf("%w: unterminated quoted string", ErrSyntax)
-	}
-	l.rest = rest
-	return token{kind, text}, nil
 }
 
 // word reads a keyword, a name, a number or a position, which must end where the next

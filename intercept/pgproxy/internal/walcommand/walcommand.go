@@ -138,14 +138,12 @@ func (p *parser) take(keyword string) bool {
 	return true
 }
 
-func (p *parser) expect(kind tokenKind) string {
-	text := p.token.text
+func (p *parser) expect(kind tokenKind) {
 	if p.token.kind != kind {
 		p.fail()
-		return ""
+		return
 	}
 	p.advance()
-	return text
 }
 
 // command reads what stands behind the name.
@@ -236,12 +234,12 @@ func (p *parser) name() string {
 
 // setting reads names with dots between them.
 func (p *parser) setting() string {
-	name := p.name()
+	names := []string{p.name()}
 	for p.isSign(".") {
 		p.advance()
-		name += "." + p.name()
+		names = append(names, p.name())
 	}
-	return name
+	return strings.Join(names, ".")
 }
 
 // options reads a list in parentheses. must says that it can't be left out.
@@ -282,6 +280,7 @@ func (p *parser) option() Option {
 		p.advance()
 	case tokenWord, tokenQuoted:
 		o.Value = p.name()
+	case tokenEnd, tokenPosition, tokenSign:
 	}
 	return o
 }
