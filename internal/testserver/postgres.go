@@ -58,10 +58,13 @@ func Replication() Option {
 }
 
 // StandbyFrom asks for a server of the test's own that is begun from a base backup, and
-// follows the primary that a connection string leads to. It is read only, and its
+// follows the primary, one with Replication, that a connection string leads to. It is read only, and its
 // Database is "postgres".
 func StandbyFrom(backup, conninfo string) Option {
-	return func(k *kind) { k.own, k.backup, k.primary = true, backup, conninfo }
+	return func(k *kind) {
+		Replication()(k)
+		k.own, k.backup, k.primary = true, backup, conninfo
+	}
 }
 
 // Config adds a setting of postgresql.conf, as "name=value".
