@@ -317,7 +317,7 @@ func (s *session) finish(e *entry, o intercept.Outcome) {
 
 // ready ends a batch.
 func (s *session) ready(e *entry, body []byte) error {
-	if len(body) != 1 {
+	if len(body) != 1 || body[0] != statusIdle && body[0] != statusOpen && body[0] != statusFailed {
 		return fmt.Errorf("%w: ReadyForQuery", errMalformed)
 	}
 	if (e.wrapped || e.withheld) && s.readyTooLate(e, body[0]) {

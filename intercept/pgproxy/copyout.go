@@ -30,6 +30,12 @@ func (x *execution) isCopy(kind sqlfacts.CopyKind) bool {
 	return x.current < len(x.query.traced) && x.query.traced[x.current].statement.Copy == kind
 }
 
+// isAnyCopy reports whether the statement that runs now is a COPY, of which the server
+// describes no rows.
+func (x *execution) isAnyCopy() bool {
+	return x.current < len(x.query.traced) && x.query.traced[x.current].statement.Copy != sqlfacts.CopyNone
+}
+
 // copy returns what masks the COPY that runs now, nil if there is none or its rows
 // pass.
 func (x *execution) copy() *copyOut {

@@ -85,6 +85,30 @@ func FuzzLayout(f *testing.F) {
 	})
 }
 
+// FuzzCopyResponse reads anything: what is taken for the response to a COPY must be
+// nothing else when it is written down again.
+func FuzzCopyResponse(f *testing.F) {
+	f.Add([]byte("\x00\x00\x02\x00\x00\x00\x00"))
+	f.Add([]byte("\x01\x00\x01\x00\x01"))
+	f.Add([]byte("\x01\x00\x02\x00\x01\x00\x00"))
+	f.Add([]byte("\x00\xff\xff"))
+	f.Add([]byte("\x02\x00\x00"))
+	f.Add([]byte("\x00\x7f\xff\x00\x00"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		format, columns, err := parseCopyResponse(body)
+		if err != nil {
+			return
+		}
+		written := binary.BigEndian.AppendUint16([]byte{format}, uint16(columns))
+		for range columns {
+			written = append(written, 0, format)
+		}
+		if format > 1 || !bytes.Equal(written, body) {
+			t.Fatalf("%q was read as %d columns in format %d", body, columns, format)
+		}
+	})
+}
+
 func FuzzFields(f *testing.F) {
 	f.Add([]byte("SERROR\x00VERROR\x00C42601\x00Mno\x00\x00"))
 	f.Add([]byte("Mno SQLSTATE\x00\x00"))

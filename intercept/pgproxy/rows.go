@@ -13,8 +13,12 @@ var errUnmaskable = errors.New("pgproxy: a row could not be masked")
 // rowsPass reports whether rows of the head of the queue go through unchanged.
 func (s *session) rowsPass() bool {
 	e := s.queue.front()
-	return e != nil && e.run != nil && !e.hidden && e.refusal == nil && e.run.passes()
+	return e != nil && e.run != nil && !e.hidden && e.refusal == nil && e.run.passes() && !e.run.isHollow()
 }
+
+// isHollow reports whether rows must be looked at although there is no column to mask:
+// they must have none.
+func (x *execution) isHollow() bool { return x.masks() && x.plan.Columns() == 0 }
 
 // passRows takes the whole rows that come next, where nothing but their number and
 // length matters. What it leaves is looked at one by one.
@@ -152,7 +156,7 @@ func (s *session) searchInPlace(e *entry, body []byte) error {
 // portal that was described.
 func (s *session) rowDescription(e *entry, body []byte) error {
 	switch {
-	case e.kind == msgQuery && e.run != nil:
+	case e.kind == msgQuery && e.run != nil && !e.run.isAnyCopy():
 		return s.planRows(e.run, body, nil)
 	case e.kind == msgDescribe && e.statement != nil:
 		e.statement.layout = append([]byte(nil), body...)

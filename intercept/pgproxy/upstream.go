@@ -119,6 +119,9 @@ func (p *Interceptor) dialHost(ctx context.Context, host upstreamHost, want Targ
 	if err := quiesce(hijacked); err != nil {
 		return nil, errors.Join(err, hijacked.Conn.Close())
 	}
+	if hijacked.TxStatus != statusIdle {
+		return nil, errors.Join(fmt.Errorf("%w: ready in state %q", errHostile, hijacked.TxStatus), hijacked.Conn.Close())
+	}
 	key := upstreamKey{
 		proxy: p, host: host, address: hijacked.Conn.RemoteAddr(), tls: hijacked.TLSConfig, pid: hijacked.PID, secret: hijacked.SecretKey,
 	}
