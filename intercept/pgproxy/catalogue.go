@@ -82,8 +82,6 @@ type relation struct {
 	oid     uint32
 	kind    byte
 	columns map[int16]string
-	// isGenerated says which columns are generated, be it from others or not.
-	isGenerated map[int16]bool
 	// family are the tables that share rows with this one by inheritance or
 	// partitioning, in either direction, itself left out.
 	family []*relation

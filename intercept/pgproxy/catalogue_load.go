@@ -50,7 +50,7 @@ type adder struct {
 // adders are in the order of catalogueQueries, but for the first.
 func (c *catalogue) adders() []adder {
 	return []adder{
-		{4, c.addRelation}, {4, c.addColumn}, {2, c.addInheritance}, {2, c.addDependency}, {2, c.addBlind},
+		{4, c.addRelation}, {3, c.addColumn}, {2, c.addInheritance}, {2, c.addDependency}, {2, c.addBlind},
 		{1, c.addRewritten}, {3, c.addGenerated}, {9, c.addFunction}, {2, c.addOperator},
 		{2, c.addDefinition}, {6, c.addBuiltin}, {2, c.addTypeName},
 		{3, c.addFieldType}, {8, c.addType}, {2, c.addPartitionKey}, {4, c.addDomainColumn},
@@ -102,12 +102,6 @@ func (c *catalogue) addColumn(row []string) error {
 	}
 	if r := c.byOID[ids[0]]; r != nil {
 		r.columns[int16(ids[1])] = row[2]
-		if row[3] == "t" {
-			if r.isGenerated == nil {
-				r.isGenerated = map[int16]bool{}
-			}
-			r.isGenerated[int16(ids[1])] = true
-		}
 	}
 	return nil
 }

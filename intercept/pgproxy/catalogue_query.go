@@ -10,7 +10,7 @@ func catalogueQueries() []string {
 		`SELECT pg_catalog.current_setting('search_path'), pg_catalog.set_config('search_path', '` + neutralPath + `', true)`,
 		`SELECT c.oid, n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c` +
 			` JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f', 'S')`,
-		`SELECT a.attrelid, a.attnum, a.attname, a.attgenerated <> '' FROM pg_catalog.pg_attribute a` +
+		`SELECT a.attrelid, a.attnum, a.attname FROM pg_catalog.pg_attribute a` +
 			` JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE a.attnum > 0 AND c.relkind IN ('r', 'v', 'm', 'p', 'f', 'S')`,
 		`SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits`,
 		`SELECT DISTINCT r.ev_class, d.refobjid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid` +

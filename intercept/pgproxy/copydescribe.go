@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/headgate/gateway/intercept"
@@ -91,7 +92,7 @@ func (p *Interceptor) newCopyOut(st *sqlfacts.Statement, text string) (*copyOut,
 		return nil, err
 	}
 	if st.Inner == nil {
-		c.query, c.wholeTable = tableQuery(st)
+		c.query, c.generated = tableQueries(st)
 	} else {
 		c.query = pgparse.FirstParentheses(text)
 	}
@@ -105,10 +106,10 @@ func (p *Interceptor) newCopyOut(st *sqlfacts.Statement, text string) (*copyOut,
 	return c, nil
 }
 
-// tableQuery returns a query of the columns of a table that COPY sends, and
-// whether these are all.
-func tableQuery(st *sqlfacts.Statement) (query string, all bool) {
-	columns := make([]string, len(st.Output))
+// tableQueries returns a query of the columns of a table that COPY sends and, where
+// it sends all but the generated ones, one of the numbers of these.
+func tableQueries(st *sqlfacts.Statement) (query, generated string) {
+	columns, all := make([]string, len(st.Output)), false
 	for i, o := range st.Output {
 		if columns[i] = quoteIdentifier(o.Name); o.Star {
 			columns[i], all = "*", true
@@ -119,8 +120,14 @@ func tableQuery(st *sqlfacts.Statement) (query string, all bool) {
 	if table.Schema != "" {
 		name = quoteIdentifier(table.Schema) + "." + name
 	}
-	return "SELECT " + strings.Join(columns, ", ") + " FROM " + name, all
+	if all {
+		generated = `SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid OPERATOR(pg_catalog.=) ` + quoteLiteral(name) +
+			`::pg_catalog.regclass AND attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog."char"`
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + name, generated
 }
+
+func quoteLiteral(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 func quoteIdentifier(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
@@ -142,10 +149,7 @@ func (s *session) describeCopies(x *execution, alone bool) {
 		if c == nil {
 			continue
 		}
-		b = appendClose(b, 'S', name)
-		b = appendParse(b, name, c.query)
-		b = appendMessage(b, msgDescribe, func(b []byte) []byte { return appendText(append(b, 'S'), name) })
-		b = appendClose(b, 'S', name)
+		b = c.appendQuestions(b, name)
 		e.describing = append(e.describing, i)
 	}
 	if alone {
@@ -158,30 +162,76 @@ func (s *session) describeCopies(x *execution, alone bool) {
 	}
 }
 
+// appendQuestions appends what is asked about a COPY, in statements and a portal of
+// that name.
+func (c *copyOut) appendQuestions(b []byte, name string) []byte {
+	b = appendClose(b, 'S', name)
+	b = appendParse(b, name, c.query)
+	b = appendMessage(b, msgDescribe, func(b []byte) []byte { return appendText(append(b, 'S'), name) })
+	b = appendClose(b, 'S', name)
+	if c.generated == "" {
+		return b
+	}
+	b = appendParse(b, name, c.generated)
+	b = appendMessage(b, msgBind, func(b []byte) []byte { return append(appendText(appendText(b, name), name), 0, 0, 0, 0, 0, 0) })
+	b = appendMessage(b, msgExecute, func(b []byte) []byte { return append(appendText(b, name), 0, 0, 0, 0) })
+	return appendClose(appendClose(b, 'P', name), 'S', name)
+}
+
+// closes is how many Closes are among the questions.
+func (c *copyOut) closes() int {
+	if c.generated == "" {
+		return 2
+	}
+	return 4
+}
+
 // copyDescribed takes the answer to describeCopies.
 func (s *session) copyDescribed(e *entry, typ byte, body []byte) error {
 	switch typ {
-	case msgParseComplete, msgParameterDesc, msgNoData:
-	case msgRowDescription:
-		if e.closes%2 != 1 || e.closes/2 >= len(e.describing) {
-			return unexpected(typ)
-		}
-		return s.planCopy(e.copied, e.describing[e.closes/2], body)
-	case msgCloseComplete:
-		if e.closes++; e.closes == 2*len(e.describing) && e.kind == msgDescribe {
-			s.done()
-		}
+	case msgParseComplete, msgParameterDesc, msgNoData, msgBindComplete, msgCommandComplete:
+		return nil
 	case msgReadyForQuery:
 		return s.ready(e, body)
+	}
+	if len(e.describing) == 0 {
+		return unexpected(typ)
+	}
+	switch c := e.copied.copies[e.describing[0]]; {
+	case typ == msgRowDescription && e.closes == 1:
+		return s.planCopy(e.copied, c, body)
+	case typ == msgDataRow && e.closes == 2:
+		return c.leaveOut(body)
+	case typ == msgCloseComplete:
+		if e.closes++; e.closes == c.closes() {
+			e.describing, e.closes = e.describing[1:], 0
+		}
+		if len(e.describing) == 0 && e.kind == msgDescribe {
+			s.done()
+		}
+		return nil
 	default:
 		return unexpected(typ)
 	}
+}
+
+// leaveOut takes the number of a generated column.
+func (c *copyOut) leaveOut(row []byte) error {
+	cells, err := parseRow(row)
+	if err != nil || len(cells) != 1 {
+		return fmt.Errorf("%w: generated column", errMalformed)
+	}
+	number, err := strconv.ParseInt(cells[0], 10, 16)
+	if err != nil {
+		return fmt.Errorf("%w: generated column: %w", errMalformed, err)
+	}
+	c.leftOut = append(c.leftOut, int16(number))
 	return nil
 }
 
-// planCopy works out how the rows of the i-th statement are masked, a COPY.
-func (s *session) planCopy(x *execution, i int, layout []byte) (err error) {
-	c := x.copies[i]
+// planCopy works out how the rows of a COPY are masked.
+func (s *session) planCopy(x *execution, c *copyOut, layout []byte) (err error) {
+	c.leftOut = nil
 	if c.fields, err = parseLayout(layout, nil); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package pgproxy
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/headgate/gateway/intercept/pgproxy/internal/copystream"
 	"github.com/headgate/gateway/intercept/pgproxy/internal/sqlfacts"
@@ -15,9 +16,11 @@ import (
 type copyOut struct {
 	config copystream.Config
 	query  string
-	// wholeTable says that the query has all columns of a table, of which COPY
-	// leaves out the generated ones.
-	wholeTable bool
+	// generated asks which columns of the query COPY leaves out, those that are
+	// generated, "" where it sends all; leftOut are their numbers. The catalogue does
+	// not know temporary tables, nor those that an open transaction has made.
+	generated string
+	leftOut   []int16
 	// rows is what the query is made of.
 	rows   *sqlfacts.Statement
 	fields []field
@@ -70,7 +73,7 @@ func (s *session) copyOutBegins(e *entry, body []byte) error {
 	if c == nil || x.plan == nil || (format == 1) != (c.config.Format == copystream.Binary) {
 		return fmt.Errorf("%w: what COPY sends is not known", errUnmaskable)
 	}
-	places := c.places(x.query.catalogue)
+	places := c.places()
 	if len(places) != n {
 		return fmt.Errorf("%w: COPY sends %d columns, not %d", errUnmaskable, n, len(places))
 	}
@@ -91,14 +94,12 @@ func (s *session) copyOutBegins(e *entry, body []byte) error {
 }
 
 // places are the columns that COPY sends, as places in the query's layout.
-func (c *copyOut) places(cat *catalogue) []int {
+func (c *copyOut) places() []int {
 	var places []int
 	for i, f := range c.fields {
-		rel := cat.byOID[f.table]
-		if c.wholeTable && rel != nil && rel.isGenerated[f.number] {
-			continue
+		if !slices.Contains(c.leftOut, f.number) {
+			places = append(places, i)
 		}
-		places = append(places, i)
 	}
 	return places
 }

@@ -53,8 +53,8 @@ type entry struct {
 	// heading that the next is a line of names.
 	copyIn           uint64
 	copying, heading bool
-	// copied is whose COPY a hidden message asks about, describing their places;
-	// closes counts its answers to Close.
+	// copied is whose COPY a hidden message asks about, describing the places of those
+	// that have not been described; closes counts the answers to Close of the first.
 	copied     *execution
 	describing []int
 	closes     int
