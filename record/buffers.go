@@ -3,8 +3,10 @@ package record
 import "sync"
 
 // chunkSize is the size up to which a buffer grows; what a log has queued beyond
-// it is in further buffers.
-const chunkSize = 256 << 10
+// it is in further buffers. Two records of 128 KiB, which is what is read at a time
+// of something long, fit together with what encloses them: were there room for one
+// only, half of each buffer would be empty.
+const chunkSize = 264 << 10
 
 // bufferClasses are the sizes of buffers and how many of each are kept for reuse:
 // an idle log holds none, a slow one the smallest, the largest takes any record.

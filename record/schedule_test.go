@@ -122,3 +122,20 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations per Append", n)
 	}
 }
+
+// Of long answers 128 KiB are read and recorded at a time. Two such records share a
+// buffer, so that a queue takes no more memory than QueueBytes says, and are written
+// in one go.
+func TestTwoLargeRecordsShareBuffer(t *testing.T) {
+	d := newFaultDir(t, DirConfig{FlushInterval: time.Hour, StallTimeout: 2 * time.Hour, FlushBytes: 2 << 20, ReserveBytes: 4 << 20})
+	defer d.shutDown(t)
+	l, _ := d.open(t, "s")
+	for range 8 {
+		if err := l.Append(output(128 << 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := peek(l, func() int { return len(l.full) + 1 }); n != 4 {
+		t.Errorf("8 records of 128 KiB are in %d buffers, want 4", n)
+	}
+}
