@@ -35,7 +35,7 @@ SELECT lo_from_bytea(4242, convert_to((SELECT string_agg(email, ',') FROM people
 func (r *rig) watchedSession(t *testing.T) (*rawClient, *wire) {
 	t.Helper()
 	conn, w := r.connectWatched(t)
-	h, err := conn.PgConn().Hijack()
+	h, err := takeOver(conn.PgConn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestBypassOfReadOnlyByFastPath(t *testing.T) {
 func TestBypassOfPropagationByFastPath(t *testing.T) {
 	r := tenants(t, bySetting())
 	r.pg.Exec("CREATE EXTENSION tablefunc")
-	h, err := r.as(t, "agent-one").PgConn().Hijack()
+	h, err := takeOver(r.as(t, "agent-one").PgConn())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/headgate/gateway/intercept/pgproxy"
@@ -28,16 +32,33 @@ func rowsOf(texts ...string) []pgproto3.FrontendMessage {
 	return out
 }
 
+// takeOver takes the connection from pgconn, which may have begun to read in the
+// background while a write was slow: a read with a deadline in the past waits for the
+// end of that and takes nothing.
+func takeOver(conn *pgconn.PgConn) (*pgconn.HijackedConn, error) {
+	h, err := conn.Hijack()
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return nil, err
+	}
+	if m, err := h.Frontend.Receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, fmt.Errorf("%T came unasked: %w", m, err)
+	}
+	return h, h.Conn.SetReadDeadline(time.Time{})
+}
+
 // directSession is a raw client of the server itself.
 func (r *rig) directSession(t testing.TB) *rawClient {
 	t.Helper()
 	conn := direct(t, r)
-	hijacked, err := conn.PgConn().Hijack()
+	hijacked, err := takeOver(conn.PgConn())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = hijacked.Conn.Close() })
-	return &rawClient{t: t, conn: hijacked.Conn, Frontend: pgproto3.NewFrontend(hijacked.Conn, hijacked.Conn)}
+	return &rawClient{t: t, conn: hijacked.Conn, Frontend: hijacked.Frontend}
 }
 
 // copyTurns are what a client can send around COPY FROM STDIN, and how many

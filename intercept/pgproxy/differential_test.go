@@ -163,7 +163,7 @@ func (e *side) play(t testing.TB, s *sequence) []string {
 		t.Errorf("connect: %v", err)
 		return nil
 	}
-	h, err := connected.Hijack()
+	h, err := takeOver(connected)
 	if err != nil {
 		t.Errorf("hijack: %v", err)
 		return nil

@@ -191,13 +191,16 @@ func TestGiantCells(t *testing.T) {
 // TestGiantCellBesideAMaskedOne passes on a giant cell before and behind a masked
 // one. What stands before the last masked value is held until that begins.
 func TestGiantCellBesideAMaskedOne(t *testing.T) {
-	const size = 60 << 20
 	eachDriver(t, func(t *testing.T, d driver) {
+		size := 60 << 20
+		if d != onReactor {
+			size = 20 << 20 // longer than a message may be
+		}
 		r := newGiantRig(t, d, "redact")
 		r.pg.Exec(giant(size, true))
 		for sql, most := range map[string]uint64{
 			"SELECT masked, plain, size FROM giants": 12 << 20,
-			"SELECT plain, masked, size FROM giants": 4*size + 12<<20,
+			"SELECT plain, masked, size FROM giants": uint64(4*size + 12<<20),
 			"SELECT plain, size FROM giants":         12 << 20,
 		} {
 			w := r.session(t)

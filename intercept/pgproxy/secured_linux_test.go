@@ -67,7 +67,7 @@ func TestReactorCarriesTLSBothWays(t *testing.T) {
 
 func hijack(t *testing.T, conn *pgx.Conn) net.Conn {
 	t.Helper()
-	h, err := conn.PgConn().Hijack()
+	h, err := takeOver(conn.PgConn())
 	if err != nil {
 		t.Fatal(err)
 	}
