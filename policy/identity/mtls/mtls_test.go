@@ -252,3 +252,35 @@ func TestConfig(t *testing.T) {
 		t.Errorf("the zero Verifier gives %+v, %v", id, err)
 	}
 }
+
+// A chain is good as a whole: each link must be there, be good now, and may be for
+// clients; and there is an end to how long it may be.
+func TestChains(t *testing.T) {
+	root := issue(t, nil, ca("root"))
+	expired := issue(t, root, both(ca("middle"), func(c *x509.Certificate) { c.NotAfter = start.Add(-time.Minute) }))
+	forServers := issue(t, root, both(ca("middle"), func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }))
+	shallow := issue(t, root, both(ca("middle"), func(c *x509.Certificate) { c.MaxPathLenZero = true }))
+	below := issue(t, shallow, ca("below"))
+	links := []*authority{root}
+	for range 9 {
+		links = append([]*authority{issue(t, links[0], ca("link"))}, links...)
+	}
+	agent := func(by *authority) *authority { return issue(t, by, named("agent-7")) }
+	for name, test := range map[string]struct {
+		proof  identity.Proof
+		reason string
+	}{
+		"two links":                {chain(agent(links[7]), links[7], links[8]), ""},
+		"two links in disorder":    {chain(agent(links[7]), links[8], links[7]), ""},
+		"a link is missing":        {chain(agent(links[7]), links[7]), identity.ReasonUnknownKey},
+		"an expired link":          {chain(agent(expired), expired), identity.ReasonExpired},
+		"a link for servers":       {chain(agent(forServers), forServers), identity.ReasonClaims},
+		"a link too many":          {chain(agent(below), below, shallow), identity.ReasonClaims},
+		"more than a client needs": {chain(append([]*authority{agent(links[0])}, links...)...), identity.ReasonMalformed},
+	} {
+		id, err := verifier(t, mtls.CommonName, root).Verify(t.Context(), test.proof)
+		if identity.ReasonOf(err) != test.reason || (err == nil) != (id.Subject == "agent-7") {
+			t.Errorf("%s: got %q, %v, want %q", name, id.Subject, err, test.reason)
+		}
+	}
+}
