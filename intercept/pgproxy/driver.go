@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -273,6 +274,9 @@ func (d *driver) relayServer() error {
 			have = shift(buf, used, have)
 			buf = resize(buf, have)
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return net.ErrClosed // the session has ended: see abandonServer
+		}
 		if err != nil {
 			return err
 		}
@@ -365,12 +369,24 @@ func (d *driver) close(cause error) {
 		}
 		_ = d.client.Close()
 		if busy {
-			ctx, cancel := context.WithTimeout(context.Background(), farewell)
-			_ = d.cancelUpstream(ctx) // the connection is closed next in any case
-			cancel()
+			d.abandonServer()
 		}
 		_ = d.server.Close()
 	})
+}
+
+// abandonServer has the server stop. The other direction may still read from it, and
+// drops what comes as well.
+func (d *driver) abandonServer() {
+	server := d.server
+	if over, ok := server.(*tls.Conn); ok {
+		server = over.NetConn()
+	}
+	server = undetachable(server)
+	if half, ok := server.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // it may be gone
+	}
+	d.abandon(context.Background(), server)
 }
 
 func isEncrypted(conn net.Conn) bool {

@@ -1,7 +1,10 @@
 package pgproxy
 
 import (
+	"context"
 	"io"
+	"os"
+	"syscall"
 	"time"
 )
 
@@ -36,4 +39,17 @@ func (l *link) limitGoodbye() {
 			l.goodbye.Reset(timeout)
 		}
 	})
+}
+
+// abandonServer has the server stop. The link has left its reactor: it waits on a
+// descriptor of its own.
+func (l *link) abandonServer() {
+	_ = syscall.Shutdown(l.server.fd, syscall.SHUT_WR) // it may be gone
+	fd, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(l.server.fd), syscall.F_DUPFD_CLOEXEC, 0)
+	if errno != 0 {
+		return
+	}
+	server := os.NewFile(fd, "")
+	l.abandon(context.WithoutCancel(l.ctx), server)
+	_ = server.Close() // it was only read from
 }

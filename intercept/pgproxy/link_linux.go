@@ -94,9 +94,7 @@ func (l *link) dissolve(err error) error {
 	}
 	l.beside.Wait()
 	if busy {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), farewell)
-		_ = l.cancelUpstream(ctx) // the connection is closed next in any case
-		cancel()
+		l.abandonServer()
 	}
 	l.io.Lock()
 	defer l.io.Unlock()

@@ -27,6 +27,14 @@ func detachable(conn net.Conn) net.Conn {
 	}
 }
 
+// undetachable returns what detachable was given.
+func undetachable(conn net.Conn) net.Conn {
+	if s, ok := conn.(*socket); ok {
+		return s.Conn
+	}
+	return conn
+}
+
 // Read reads for crypto/tls. Once the connection is taken over, it returns
 // errWouldBlock where there is nothing to read, which crypto/tls passes on without
 // losing what it has read of a record.
