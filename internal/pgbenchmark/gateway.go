@@ -139,6 +139,9 @@ const (
 
 // writeGatewayConfig writes the configuration and the policy that it names to dir.
 func (b *bench) writeGatewayConfig(dir string, g *gatewayProcess) (string, error) {
+	if err := spread(dir); err != nil {
+		return "", err
+	}
 	policy, records := filepath.Join(dir, "policy"), filepath.Join(dir, "records")
 	for _, sub := range []string{policy, records} {
 		if err := os.Mkdir(sub, 0o700); err != nil {
