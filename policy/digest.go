@@ -111,6 +111,7 @@ func (d digester) facts(f *Facts) {
 	if f.SQL == nil {
 		return
 	}
+	d.text(f.SQL.SearchPath)
 	d.count(len(f.SQL.Statements))
 	for i := range f.SQL.Statements {
 		s := &f.SQL.Statements[i]

@@ -153,6 +153,9 @@ type Effect struct {
 // SQL is the detail of a PostgreSQL command.
 type SQL struct {
 	Statements []SQLStatement `json:"statements"`
+	// SearchPath is the session's search_path, along which names without a schema
+	// were looked up: the same text is another command along another path.
+	SearchPath string `json:"search_path,omitempty"`
 }
 
 // An SQLStatement is one statement of a command's text.

@@ -153,6 +153,7 @@ func TestActionDigestBindsFacts(t *testing.T) {
 		"nothing opaque":     func(f *policy.Facts) { f.Opaque = nil },
 		"no SQL":             func(f *policy.Facts) { f.SQL = nil },
 		"empty SQL":          func(f *policy.Facts) { f.SQL = &policy.SQL{} },
+		"search path":        func(f *policy.Facts) { f.SQL.SearchPath = "s" },
 		"tag":                func(f *policy.Facts) { f.SQL.Statements[0].Tag = "UPDATE" },
 		"where":              func(f *policy.Facts) { f.SQL.Statements[0].Where = false },
 		"function":           func(f *policy.Facts) { f.SQL.Statements[0].Functions = []string{"g"} },

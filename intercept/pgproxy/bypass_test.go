@@ -47,10 +47,7 @@ func tryAll(t *testing.T, attempts []attempt) {
 	s := newStage(t, maskedColumns())
 	for _, a := range attempts {
 		t.Run(a.name, func(t *testing.T) {
-			for i, m := range modes() {
-				if i > 2 && a.changes() {
-					break // a server for each of the other modes takes too long
-				}
+			for _, m := range modesFor(a) {
 				r := s.set()
 				t.Run(m.name, func(t *testing.T) { a.try(t, r, m) })
 			}
@@ -189,6 +186,23 @@ func modes() []mode {
 		{"cache_statement twice", false, runPgx(pgx.QueryExecModeCacheStatement, 2)},
 		{"describe_exec", false, runPgx(pgx.QueryExecModeDescribeExec, 1)},
 		{"exec", false, runPgx(pgx.QueryExecModeExec, 1)},
+	}
+}
+
+// modesFor are the modes in which an attempt is made. A server for each takes long
+// where the attempt changes something, and so does the race detector, which has
+// enough to see in those that differ most.
+func modesFor(a attempt) []mode {
+	all := modes()
+	switch {
+	case raceDetector && a.changes():
+		return all[:1]
+	case raceDetector:
+		return []mode{all[0], all[2]}
+	case a.changes():
+		return all[:3]
+	default:
+		return all
 	}
 }
 

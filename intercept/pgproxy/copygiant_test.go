@@ -62,7 +62,7 @@ func TestGiantCellsInCopy(t *testing.T) {
 		tail        string
 		most        uint64
 	}{
-		{"redact", "COPY giants (id, masked, size) TO STDOUT", onReactor, 22, "1\t[redacted]\t62914560\n", 30 << 20},
+		{"redact", "COPY giants (id, masked, size) TO STDOUT", onReactor, 22, fmt.Sprintf("1\t[redacted]\t%d\n", giantSize), 30 << 20},
 		{"redact", "COPY giants (masked, plain) TO STDOUT CSV", overTLS, 13, "[redacted],x\n", 30 << 20},
 		{"redact", "COPY giants (plain, masked) TO STDOUT BINARY", onReactor, 40, "\x00\x00\x00\x01x\x00\x00\x00\x0a[redacted]", 30 << 20},
 		{"null", "COPY giants (masked, plain) TO STDOUT", onReactor, 5, "\\N\tx\n", 30 << 20},
@@ -72,7 +72,7 @@ func TestGiantCellsInCopy(t *testing.T) {
 	} {
 		t.Run(c.method+c.sql, func(t *testing.T) {
 			r := newGiantRig(t, c.driver, c.method)
-			r.pg.Exec(giant(60<<20, false))
+			r.pg.Exec(giant(giantSize, false))
 			w := r.session(t)
 			grown := peak(func() {
 				size, messages, leaks, tail := w.drainCopy(c.sql)
@@ -90,7 +90,7 @@ func TestGiantCellsInCopy(t *testing.T) {
 // A giant cell beside a masked one passes as one row, whichever comes first.
 func TestGiantCellBesideAMaskedOneInCopy(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d driver) {
-		size := 60 << 20
+		size := giantSize
 		if d != onReactor {
 			size = 20 << 20 // longer than a message may be
 		}

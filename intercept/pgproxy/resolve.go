@@ -304,7 +304,7 @@ func isSystemColumn(name string) bool {
 
 // policyFacts puts together what the policy is told of all statements.
 func (r *resolved) policyFacts() *policy.Facts {
-	f := &policy.Facts{Effects: []policy.Effect{}, Opaque: []string{}, SQL: &policy.SQL{Statements: []policy.SQLStatement{}}}
+	f := &policy.Facts{Effects: []policy.Effect{}, Opaque: []string{}, SQL: &policy.SQL{Statements: []policy.SQLStatement{}, SearchPath: r.catalogue.setting}}
 	for _, t := range r.traced {
 		f.Effects = append(f.Effects, t.effects...)
 		f.Opaque = append(f.Opaque, t.opaque...)

@@ -96,6 +96,31 @@ func TestSearchPathIsTheSessionsOwn(t *testing.T) {
 	})
 }
 
+// An approval of a text along one path is none of the same text along another, where a
+// function of that name is another one.
+func TestSearchPathIsPartOfTheAction(t *testing.T) {
+	var mu sync.Mutex
+	digests := map[string]bool{}
+	const text = "SELECT act()"
+	r := newRig(t, rigConfig{policy: policy.EvaluatorFunc(func(_ context.Context, in *policy.Input) (policy.Decision, error) {
+		if in.Command.Text == text {
+			d, err := policy.ActionDigest(in, "1")
+			if err != nil {
+				return policy.Decision{}, err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			digests[d] = true
+		}
+		return policy.Decision{Outcome: policy.Allow, Revision: "1"}, nil
+	}), setup: `CREATE SCHEMA a; CREATE FUNCTION a.act() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SCHEMA b; CREATE FUNCTION b.act() RETURNS int LANGUAGE sql AS 'SELECT 2'`})
+	conn := r.connect(t)
+	mustRun(t, conn, "SET search_path = a", text, "SET search_path = b", text, "SET search_path = a", text)
+	if len(digests) != 2 {
+		t.Errorf("%d actions, want 2", len(digests))
+	}
+}
+
 // What is made without a schema is told of where it will be.
 func TestSearchPathSaysWhereThingsAreMade(t *testing.T) {
 	told := new(noting)
