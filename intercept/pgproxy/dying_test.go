@@ -139,7 +139,8 @@ func TestServerVanishes(t *testing.T) {
 		seals := newSealing()
 		relay := newRelay(t)
 		r := newRig(t, rigConfig{driver: d, setup: "CREATE TABLE items (id int)", recorder: seals, adjust: func(_ *rig, c *pgproxy.Config) {
-			relay.to, c.Upstream = c.Upstream, relay.listener.Addr().String()
+			relay.to.Store(c.Upstream)
+			c.Upstream = relay.listener.Addr().String()
 		}})
 		r.warm(t)
 		goroutines, files := runtime.NumGoroutine(), openFiles(t)
@@ -170,7 +171,8 @@ func TestServerDiesBeforeTheSession(t *testing.T) {
 	seals := newSealing()
 	relay := newRelay(t)
 	r := newRig(t, rigConfig{driver: onReactor, recorder: seals, adjust: func(_ *rig, c *pgproxy.Config) {
-		relay.to, c.Upstream = c.Upstream, relay.listener.Addr().String()
+		relay.to.Store(c.Upstream)
+		c.Upstream = relay.listener.Addr().String()
 	}})
 	r.warm(t)
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -163,8 +164,11 @@ func denyingFunction(name string) policy.Evaluator {
 
 // A call is put to the policy as the statement that selects its value.
 func TestFastPathIsJudgedAsItsStatement(t *testing.T) {
+	var mu sync.Mutex
 	var commands []policy.Command
 	seen := policy.EvaluatorFunc(func(_ context.Context, in *policy.Input) (policy.Decision, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		commands = append(commands, *in.Command)
 		return policy.Decision{Outcome: policy.Allow, Revision: "1"}, nil
 	})
@@ -184,15 +188,20 @@ func TestFastPathIsJudgedAsItsStatement(t *testing.T) {
 		{calling(r.oid(t, "query_to_xml(text,boolean,boolean,text)"), "SELECT 1", "t", "t", ""), "SELECT query_to_xml($1, $2, $3, $4)",
 			"SELECT pg_catalog.query_to_xml($1::text, $2::boolean, $3::boolean, $4::text)", []policy.Param{{Value: "SELECT 1"}, {Value: "t"}, {Value: "t"}, {}}},
 	} {
+		mu.Lock()
 		commands = nil
+		mu.Unlock()
 		c.send(test.call)
 		c.until(1)
 		c.send(&pgproto3.Parse{Query: test.sql}, &pgproto3.Sync{})
 		c.until(1)
-		if len(commands) != 2 {
-			t.Fatalf("%s: judged %d times", test.text, len(commands))
+		mu.Lock()
+		judged := slices.Clone(commands)
+		mu.Unlock()
+		if len(judged) != 2 {
+			t.Fatalf("%s: judged %d times", test.text, len(judged))
 		}
-		called, said := commands[0], commands[1]
+		called, said := judged[0], judged[1]
 		if called.Action != policy.ActionExecute || called.Text != test.text || !slices.Equal(called.Params, test.params) {
 			t.Errorf("%s: judged as %+v", test.text, called)
 		}

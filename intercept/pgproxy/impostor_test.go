@@ -14,7 +14,7 @@ import (
 // An impostor stands in front of a real server and says what it likes in its place.
 type impostor struct {
 	listener net.Listener
-	to       string
+	to       atomic.Value // a string
 	// lie is what it says now, nil for what the server does.
 	lie atomic.Pointer[lie]
 }
@@ -58,7 +58,7 @@ func newImpostor(t *testing.T) *impostor {
 }
 
 func (i *impostor) carry(near net.Conn) {
-	far, err := net.Dial("tcp", i.to)
+	far, err := net.Dial("tcp", i.to.Load().(string))
 	if err != nil {
 		_ = near.Close()
 		return

@@ -46,7 +46,7 @@ func (l *sealedLog) Close(string) error {
 // A relay stands between the gateway and a server, and can end connections.
 type relay struct {
 	listener net.Listener
-	to       string
+	to       atomic.Value // a string
 	// limit is how many bytes of the server pass on each connection.
 	limit atomic.Int64
 
@@ -81,7 +81,7 @@ func newRelay(t *testing.T) *relay {
 }
 
 func (r *relay) carry(near net.Conn) {
-	far, err := net.Dial("tcp", r.to)
+	far, err := net.Dial("tcp", r.to.Load().(string))
 	if err != nil {
 		_ = near.Close()
 		return

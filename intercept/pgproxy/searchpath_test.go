@@ -116,6 +116,8 @@ func TestSearchPathIsPartOfTheAction(t *testing.T) {
 	}), setup: `CREATE SCHEMA a; CREATE FUNCTION a.act() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SCHEMA b; CREATE FUNCTION b.act() RETURNS int LANGUAGE sql AS 'SELECT 2'`})
 	conn := r.connect(t)
 	mustRun(t, conn, "SET search_path = a", text, "SET search_path = b", text, "SET search_path = a", text)
+	mu.Lock()
+	defer mu.Unlock()
 	if len(digests) != 2 {
 		t.Errorf("%d actions, want 2", len(digests))
 	}

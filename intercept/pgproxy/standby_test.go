@@ -112,7 +112,7 @@ func TestLaggingStandby(t *testing.T) {
 	standby.Exec("SELECT pg_wal_replay_pause()")
 	primary.Exec("CREATE OR REPLACE VIEW listed AS SELECT id, 'nothing'::text AS told FROM people")
 	relay := newRelay(t)
-	relay.to = addressesOf(primary)
+	relay.to.Store(addressesOf(primary))
 	r := over(onReactor, pgproxy.AnySession, relay.listener.Addr().String(), addressesOf(standby))
 	first := r.session(t)
 	const sql = "SELECT told, pg_is_in_recovery() FROM listed"
