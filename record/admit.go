@@ -19,7 +19,7 @@ func (l *dirLog) admit(size int) (time.Time, error) {
 // the checkpoint that may follow.
 func (l *dirLog) needs(size int) int64 {
 	n := recordOverhead + size + checkpointSize
-	if l.loss.Entries > 0 {
+	if !l.loss.empty() {
 		n += recordOverhead + lossSize
 	}
 	return int64(n)

@@ -22,8 +22,8 @@ const (
 	// of all logs of the Dir, are synced together.
 	Durable
 	// BestEffort is as Buffered, but Append does not fail when the storage does.
-	// Entries are dropped instead, and a TypeLoss entry says so as soon as it
-	// can. It breaks the rule that what is not recorded does not happen: choose
+	// Entries are dropped instead, or stay without being synced, and a TypeLoss
+	// entry says so as soon as it can. It breaks the rule that what is not recorded does not happen: choose
 	// it only where losing the session is worse than losing its record.
 	BestEffort
 )

@@ -46,7 +46,7 @@ type dirLog struct {
 	invalid    error // a caller's mistake: final in every mode
 	err        error // of the storage: final, but in BestEffort until it works again
 	reserveErr error // of the last attempt to reserve
-	loss       Loss  // what BestEffort dropped and has not yet recorded
+	loss       Loss  // what BestEffort dropped or could not sync, and has not yet recorded
 	losing     bool  // BestEffort does not wait for the storage now
 
 	active   bool // the flusher's tick looks at the log
@@ -145,7 +145,7 @@ func (l *dirLog) putCheckpoint(at stamp) {
 
 // putLoss records what was dropped, if anything was.
 func (l *dirLog) putLoss(at stamp) {
-	if l.loss.Entries == 0 {
+	if l.loss.empty() {
 		return
 	}
 	l.put(TypeLoss, 0, at, l.loss.encode())

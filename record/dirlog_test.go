@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -250,6 +251,42 @@ func TestBestEffortRecordsLoss(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a failed sync leaves in doubt is said in the log, or by Close where nothing
+// comes behind it any more.
+func TestBestEffortRecordsFailedSyncs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newFaultDir(t, DirConfig{Mode: BestEffort, CheckpointInterval: time.Second})
+		defer d.shutDown(t)
+		l, f := d.open(t, "s")
+		f.set(func(f *faultFile) { f.syncErr = errBroken })
+		if err := l.Append(output(500)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		f.set(func(f *faultFile) { f.syncErr = nil })
+		if err := l.Append(event("{}")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		if err := l.Close("x"); err != nil {
+			t.Error(err)
+		}
+		rep := d.verify(f)
+		if rep.Err() != nil || rep.Lost != 0 || rep.Unsynced < 500 || !strings.Contains(rep.String(), "a sync failed") {
+			t.Errorf("lost %d, unsynced %d: %v", rep.Lost, rep.Unsynced, rep)
+		}
+
+		l, f = d.open(t, "last")
+		if err := l.Append(output(500)); err != nil {
+			t.Fatal(err)
+		}
+		f.set(func(f *faultFile) { f.syncErr = errBroken })
+		if err := l.Close("x"); !errors.Is(err, errBroken) {
+			t.Errorf("Close says %v", err)
+		}
+	})
 }
 
 func TestBestEffortStall(t *testing.T) {

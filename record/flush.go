@@ -112,7 +112,9 @@ func (l *dirLog) stored(j *job) bool {
 	more := l.closing && j.writeErr == nil && l.written < l.end
 	if l.closing && !more {
 		l.finished = true
-		l.closeErr = j.writeErr
+		if l.closeErr == nil {
+			l.closeErr = j.writeErr
+		}
 	}
 	if l.finished || l.synced < l.written && (l.syncDue || l.dir.cfg.Mode == Durable) {
 		l.queueSync()
@@ -165,7 +167,7 @@ const (
 func (l *dirLog) rest() restState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	again := len(l.buf) > 0 || len(l.full) > 0 || len(l.taken) > 0 || l.losing || l.loss.Entries > 0
+	again := len(l.buf) > 0 || len(l.full) > 0 || len(l.taken) > 0 || l.losing || !l.loss.empty()
 	if again && !l.finished && (l.err == nil || l.dir.cfg.Mode == BestEffort) {
 		return restNot
 	}

@@ -32,6 +32,9 @@ type Report struct {
 	// Lost counts the entries that best-effort recording says it dropped, in
 	// records that are proven or not.
 	Lost uint64
+	// Unsynced counts the bytes that best-effort recording says its storage did not
+	// make durable. They are there if the log is whole.
+	Unsynced uint64
 	// Header is the session, proven if VerifiedThrough is not negative.
 	Header Header
 	// Reason is why the log was closed; Last is the time of its last record, which
@@ -102,6 +105,9 @@ func (r Report) String() string {
 	}
 	if r.Lost > 0 {
 		fmt.Fprintf(&b, "%d entries were lost while recording\n", r.Lost)
+	}
+	if r.Unsynced > 0 {
+		fmt.Fprintf(&b, "%d bytes were in doubt while recording: a sync failed\n", r.Unsynced)
 	}
 	return b.String()
 }

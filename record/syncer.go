@@ -119,14 +119,25 @@ func (l *dirLog) sync() error {
 }
 
 // takeSync takes in the result of a sync. A failed sync is never tried again: the
-// kernel may have dropped the pages and would report success.
+// kernel may have dropped the pages and would report success. A best-effort log goes
+// on, and records that.
 func (l *dirLog) takeSync(target int64, err error) {
 	if err == nil {
 		l.synced = target
 		return
 	}
-	if l.err == nil && l.dir.cfg.Mode != BestEffort {
-		l.err = err
+	switch {
+	case l.dir.cfg.Mode != BestEffort:
+		if l.err == nil {
+			l.err = err
+		}
+	case l.closing: // nothing comes behind the seal
+		if l.closeErr == nil {
+			l.closeErr = err
+		}
+	default:
+		l.loss.addUnsynced(l.dir.cfg.Now(), target-l.synced)
+		l.activate()
 	}
 }
 

@@ -171,6 +171,7 @@ func (v *verifier) take(rec Record) *Problem {
 			return &Problem{Kind: ProblemMalformed, Seq: rec.Seq, Err: err}
 		}
 		v.rep.Lost += loss.Entries
+		v.rep.Unsynced += loss.Unsynced
 	case rec.Type == TypeSeal:
 		if binary.BigEndian.Uint64(rec.Payload) != rec.Seq {
 			return &Problem{Kind: ProblemMalformed, Seq: rec.Seq, Detail: "count of the seal"}
