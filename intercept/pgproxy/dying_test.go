@@ -102,7 +102,7 @@ func TestClientDiesInEveryState(t *testing.T) {
 }
 
 // TestServerDiesInEveryState ends the server's process for a session as an
-// administrator does, and by a signal that leaves no word.
+// administrator does.
 func TestServerDiesInEveryState(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d driver) {
 		seals := newSealing()
@@ -139,8 +139,7 @@ func TestServerVanishes(t *testing.T) {
 		seals := newSealing()
 		relay := newRelay(t)
 		r := newRig(t, rigConfig{driver: d, setup: "CREATE TABLE items (id int)", recorder: seals, adjust: func(_ *rig, c *pgproxy.Config) {
-			relay.to.Store(c.Upstream)
-			c.Upstream = relay.listener.Addr().String()
+			relay.insteadOf(c)
 		}})
 		r.warm(t)
 		goroutines, files := runtime.NumGoroutine(), openFiles(t)
@@ -171,8 +170,7 @@ func TestServerDiesBeforeTheSession(t *testing.T) {
 	seals := newSealing()
 	relay := newRelay(t)
 	r := newRig(t, rigConfig{driver: onReactor, recorder: seals, adjust: func(_ *rig, c *pgproxy.Config) {
-		relay.to.Store(c.Upstream)
-		c.Upstream = relay.listener.Addr().String()
+		relay.insteadOf(c)
 	}})
 	r.warm(t)
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)

@@ -30,8 +30,7 @@ func newHostileRig(t *testing.T, d driver, bounds pgproxy.Config) (*rig, *impost
 	t.Helper()
 	i := newImpostor(t)
 	r := newRig(t, rigConfig{driver: d, policy: masking("public.people.ssn:redact"), setup: hostileSetup, recorder: forgetting(), proxy: bounds, adjust: func(_ *rig, c *pgproxy.Config) {
-		i.to.Store(c.Upstream)
-		c.Upstream = i.listener.Addr().String()
+		i.insteadOf(c)
 	}})
 	return r, i
 }

@@ -6,15 +6,14 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"testing"
 )
 
 // An impostor stands in front of a real server and says what it likes in its place.
 type impostor struct {
-	listener net.Listener
-	to       atomic.Value // a string
+	passage
+
 	// lie is what it says now, nil for what the server does.
 	lie atomic.Pointer[lie]
 }
@@ -35,48 +34,18 @@ type lie struct {
 
 func newImpostor(t *testing.T) *impostor {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := &impostor{listener: listener}
-	var carried sync.WaitGroup
-	t.Cleanup(func() {
-		_ = listener.Close()
-		carried.Wait()
-	})
-	carried.Go(func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			carried.Go(func() { i.carry(near) })
-		}
-	})
+	i := new(impostor)
+	i.begin(t, i.answer, func() {})
 	return i
 }
 
-func (i *impostor) carry(near net.Conn) {
-	far, err := net.Dial("tcp", i.to.Load().(string))
-	if err != nil {
-		_ = near.Close()
-		return
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.Copy(far, near)
-		_ = far.Close()
-	}()
-	for err == nil {
-		var message []byte
-		if message, err = readMessage(far); err == nil {
-			err = i.pass(near, message)
+func (i *impostor) answer(near, far net.Conn) {
+	for {
+		message, err := readMessage(far)
+		if err != nil || i.pass(near, message) != nil {
+			return
 		}
 	}
-	_, _ = near.Close(), far.Close()
-	<-done
 }
 
 // pass sends a message of the server's on, or what is said in its place.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/headgate/gateway/intercept/pgproxy"
 	"github.com/headgate/gateway/record"
 )
 
@@ -43,10 +44,66 @@ func (l *sealedLog) Close(string) error {
 	return nil
 }
 
-// A relay stands between the gateway and a server, and can end connections.
-type relay struct {
+// A passage takes connections in a server's place and opens one to it for each.
+type passage struct {
 	listener net.Listener
 	to       atomic.Value // a string
+}
+
+// begin begins to take connections. answer passes on what the server says; what the
+// client says is passed on as it is. stop is called when the test ends, to end those
+// that are open.
+func (p *passage) begin(t *testing.T, answer func(near, far net.Conn), stop func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.listener = listener
+	var carried sync.WaitGroup
+	t.Cleanup(func() {
+		_ = listener.Close()
+		stop()
+		carried.Wait()
+	})
+	carried.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			carried.Go(func() { p.carry(near, answer) })
+		}
+	})
+}
+
+// insteadOf has the gateway connect to the passage in place of its server.
+func (p *passage) insteadOf(c *pgproxy.Config) {
+	p.to.Store(c.Upstream)
+	c.Upstream = p.listener.Addr().String()
+}
+
+func (p *passage) carry(near net.Conn, answer func(near, far net.Conn)) {
+	far, err := net.Dial("tcp", p.to.Load().(string))
+	if err != nil {
+		_ = near.Close()
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(far, near)
+		_ = far.Close()
+	}()
+	answer(near, far)
+	_, _ = near.Close(), far.Close()
+	<-done
+}
+
+// A relay stands between the gateway and a server, and can end connections.
+type relay struct {
+	passage
+
 	// limit is how many bytes of the server pass on each connection.
 	limit atomic.Int64
 
@@ -56,48 +113,17 @@ type relay struct {
 
 func newRelay(t *testing.T) *relay {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{listener: listener}
+	r := new(relay)
 	r.limit.Store(1 << 40)
-	var carried sync.WaitGroup
-	t.Cleanup(func() {
-		_ = listener.Close()
-		r.drop(false)
-		carried.Wait()
-	})
-	carried.Go(func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			carried.Go(func() { r.carry(near) })
-		}
-	})
+	r.begin(t, r.answer, func() { r.drop(false) })
 	return r
 }
 
-func (r *relay) carry(near net.Conn) {
-	far, err := net.Dial("tcp", r.to.Load().(string))
-	if err != nil {
-		_ = near.Close()
-		return
-	}
+func (r *relay) answer(near, far net.Conn) {
 	r.mu.Lock()
 	r.open = append(r.open, near, far)
 	r.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.Copy(far, near)
-		_ = far.Close()
-	}()
 	_, _ = io.Copy(near, io.LimitReader(far, r.limit.Load()))
-	_, _ = near.Close(), far.Close()
-	<-done
 }
 
 // drop ends all connections, by a reset if so.
