@@ -182,8 +182,8 @@ func TestStartupParameters(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d driver) {
 		r := newRig(t, rigConfig{driver: d})
 		for _, refused := range [][2]string{
-			{"options", "-c search_path=evil"}, {"search_path", "evil"}, {"role", "root"}, {"ROLE", "root"}, {"replication", "true"},
-			{"replication", "database"}, {"session_authorization", "root"}, {"standard_conforming_strings", "off"},
+			{"options", "-c search_path=evil"}, {"search_path", "evil"}, {"role", "root"}, {"ROLE", "root"}, {"replication", "maybe"},
+			{"Replication", "database"}, {"session_authorization", "root"}, {"standard_conforming_strings", "off"},
 			{"client_encoding", "SJIS"}, {"database", "template1"}, {"no_such_setting", "1"}, {"log_statement", "none"},
 		} {
 			c := r.dial(t)
@@ -296,6 +296,7 @@ func (distant) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 
 func TestNoTokenWithoutTLSFromAfar(t *testing.T) {
 	for _, d := range []driver{onReactor, overTLS} {
 		r := newRig(t, rigConfig{driver: d})
+		r.warm(t) // the gateway serves: it is not shut down before that
 		near, far := net.Pipe()
 		defer near.Close()
 		served := make(chan error, 1)
